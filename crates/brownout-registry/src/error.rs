@@ -1,0 +1,195 @@
+//! What can be wrong with what the registry is given, said so that the reader can mend it.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::overrides::{MAX_STACKED, OverrideId, Target};
+use crate::vocab::Criticality;
+
+/// A registry that cannot be built as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The dwell is longer than [`RegistryBuilder::MAX_DWELL`](crate::RegistryBuilder::MAX_DWELL).
+    DwellTooLong {
+        /// What was given.
+        dwell: Duration,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DwellTooLong { dwell } => write!(
+                f,
+                "registry: dwell is {dwell:?}, which would keep the system degraded long after it has recovered; \
+                 give at most {:?}",
+                crate::RegistryBuilder::MAX_DWELL
+            ),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// A dependency (or flag) that cannot be registered as described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// A text does not fit its field.
+    Invalid {
+        /// The dependency's name, shortened for display where it is too long.
+        dependency: String,
+        /// The field: `name`, `public_name`, `description`, `affects` or `covered_by`.
+        field: &'static str,
+        /// What the field allows.
+        allowed: &'static str,
+    },
+    /// The dependency is already registered with another explicit criticality.
+    CriticalityConflict {
+        /// The dependency's name.
+        dependency: String,
+        /// What it was registered as.
+        registered: Criticality,
+        /// What was asked for now.
+        requested: Criticality,
+    },
+    /// The registry is full.
+    Full {
+        /// How many it holds.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid {
+                dependency,
+                field,
+                allowed,
+            } => {
+                write!(
+                    f,
+                    "dependency {dependency:?}: {field} is not valid; it takes {allowed}"
+                )
+            }
+            Self::CriticalityConflict {
+                dependency,
+                registered,
+                requested,
+            } => write!(
+                f,
+                "dependency {dependency:?} is already registered as {registered} and cannot be {requested} as well; \
+                 name its criticality in one place only"
+            ),
+            Self::Full { limit } => write!(
+                f,
+                "the registry already holds {limit} names; register one dependency for a service, not for a request"
+            ),
+        }
+    }
+}
+
+impl Error for RegisterError {}
+
+/// An override that cannot be set or released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverrideError {
+    /// A field of the [`Order`](crate::Order) is not valid.
+    InvalidOrder {
+        /// The field: `actor`, `reason` or `ttl`.
+        field: &'static str,
+        /// What the field allows.
+        allowed: &'static str,
+    },
+    /// The target's name is not valid.
+    InvalidTarget {
+        /// What a name allows.
+        allowed: &'static str,
+    },
+    /// The target already carries as many overrides as it may.
+    TooMany {
+        /// The target.
+        target: Target,
+    },
+    /// No such override is active: it has expired, was released, or never was.
+    NotActive {
+        /// What was asked for.
+        id: OverrideId,
+    },
+}
+
+impl fmt::Display for OverrideError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidOrder { field, allowed } => {
+                write!(f, "override: {field} is not valid; it takes {allowed}")
+            }
+            Self::InvalidTarget { allowed } => {
+                write!(
+                    f,
+                    "override: the target's name is not valid; it takes {allowed}"
+                )
+            }
+            Self::TooMany { target } => write!(
+                f,
+                "override: {target} already carries {MAX_STACKED} overrides; release one of them before setting another"
+            ),
+            Self::NotActive { id } => write!(
+                f,
+                "override {id} is not active: it has expired or was released already; list the active ones with \
+                 `Registry::overrides`"
+            ),
+        }
+    }
+}
+
+impl Error for OverrideError {}
+
+/// A probe that cannot be attached as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// A setting is outside its range.
+    Invalid {
+        /// The dependency the probe was meant for.
+        dependency: String,
+        /// The field: `interval`, `timeout`, `fall` or `rise`.
+        field: &'static str,
+        /// What the field allows.
+        allowed: &'static str,
+    },
+    /// The dependency already has as many probes as it may.
+    TooMany {
+        /// The dependency the probe was meant for.
+        dependency: String,
+        /// How many it has.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid {
+                dependency,
+                field,
+                allowed,
+            } => {
+                write!(
+                    f,
+                    "probe of {dependency:?}: {field} is not valid; it takes {allowed}"
+                )
+            }
+            Self::TooMany { dependency, limit } => write!(
+                f,
+                "probe of {dependency:?}: the dependency already has {limit} probes; combine checks into one closure"
+            ),
+        }
+    }
+}
+
+impl Error for ProbeError {}

@@ -1,0 +1,233 @@
+//! The shared half of every handle: the published word, and the one way into the state behind the lock.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::cell::{CellCore, OverrideCell};
+use crate::clock::{Clock, VALUE_MASK, packed_deadline};
+use crate::driver::DriverTask;
+use crate::error::OverrideError;
+use crate::events::{Event, EventLog};
+use crate::level::{Counts, LevelPolicy};
+use crate::overrides::{Order, OverrideId, OverrideValue};
+use crate::random::Random;
+use crate::report::Report;
+use crate::state::{Place, State};
+use crate::vocab::FeatureState;
+
+pub(crate) struct Shared {
+    /// The earliest deadline of all, then two bits of health, then two of level. Written under the lock.
+    word: AtomicU64,
+    pub(crate) clock: Clock,
+    state: Mutex<State>,
+    policy: Option<Box<dyn LevelPolicy>>,
+    policy_failed: AtomicBool,
+    pub(crate) log: Arc<EventLog>,
+    /// Wakes watchers and the driver, when something visible or the earliest deadline has changed. It outlives the
+    /// registry for as long as somebody waits.
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) random: Random,
+    pub(crate) driver: Mutex<Weak<DriverTask>>,
+}
+
+/// What a change causes outside the registry. Collected under the lock, performed after it is released.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) changed: bool,
+    pub(crate) events: Vec<Arc<Event>>,
+    pub(crate) cells: Vec<Arc<CellCore>>,
+    /// A dependency, a reporter and its private detail.
+    pub(crate) details: Vec<[Arc<str>; 3]>,
+}
+
+thread_local! {
+    /// Whether this thread is inside a level policy, which must not be asked again from within itself.
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Shared {
+    pub(crate) fn new(
+        dwell: Duration,
+        policy: Option<Box<dyn LevelPolicy>>,
+        random: Random,
+    ) -> Arc<Self> {
+        let clock = Clock::start();
+        let log = Arc::new(EventLog::new());
+        let dwell = u64::try_from(dwell.as_nanos()).unwrap_or(u64::MAX);
+        let state = State::new(clock, dwell, policy.is_some(), Arc::clone(&log));
+        let shared = Arc::new(Self {
+            word: AtomicU64::new(0),
+            clock,
+            state: Mutex::new(state),
+            policy,
+            policy_failed: AtomicBool::new(false),
+            log,
+            changed: Arc::new(Notify::new()),
+            random,
+            driver: Mutex::new(Weak::new()),
+        });
+        // A policy may degrade a system that has no dependency yet.
+        shared.settle();
+        shared
+    }
+
+    /// The published word, derived anew if it is due.
+    #[inline]
+    pub(crate) fn word(&self) -> u64 {
+        let word = self.word.load(Ordering::Acquire);
+        if word <= VALUE_MASK {
+            word
+        } else {
+            self.pending_word(word)
+        }
+    }
+
+    #[cold]
+    fn pending_word(&self, word: u64) -> u64 {
+        if self.clock.now() < packed_deadline(word) {
+            return word;
+        }
+        self.settle();
+        self.word.load(Ordering::Acquire)
+    }
+
+    /// Lets everything expire that is due.
+    pub(crate) fn settle(&self) {
+        self.change(|_, _| ());
+    }
+
+    /// Runs a change on a state in which everything due has expired, derives what follows from it, publishes that, and
+    /// then, with the lock released, performs the effects.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State, u64) -> R) -> R {
+        let (mut state, now) = self.settled();
+        let result = change(&mut state, now);
+        let effects = self.judged(state);
+        effects.perform(self);
+        result
+    }
+
+    fn settled(&self) -> (MutexGuard<'_, State>, u64) {
+        loop {
+            let mut state = self.lock();
+            let now = state.time(self.clock.now());
+            let Err(unknown) = state.settle(now) else {
+                return (state, now);
+            };
+            if ASKING.get() {
+                return (state, now);
+            }
+            drop(state);
+            self.ask(unknown);
+        }
+    }
+
+    fn judged<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Effects {
+        while let Err(unknown) = state.judge() {
+            if ASKING.get() {
+                // Judged with the next change from outside the policy.
+                return state.take_effects();
+            }
+            drop(state);
+            self.ask(unknown);
+            state = self.lock();
+        }
+        self.word.store(state.word(), Ordering::Release);
+        state.take_effects()
+    }
+
+    /// Asks the policy, with the lock released, and remembers the answer.
+    fn ask(&self, counts: Counts) {
+        let Some(policy) = &self.policy else { return };
+        ASKING.set(true);
+        let answer = catch_unwind(AssertUnwindSafe(|| policy.level(&counts)));
+        ASKING.set(false);
+        if answer.is_err() && !self.policy_failed.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                ?counts,
+                "the level policy panicked; the level stays what it was (logged once)"
+            );
+        }
+        self.lock().answer(counts, answer.ok());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn report(&self, dependency: u32, slot: u64, report: Report) {
+        // What the slot held is handed out, so that its texts are freed outside the lock.
+        let _replaced = self.change(|state, now| state.report(dependency, slot, report, now));
+    }
+
+    pub(crate) fn withdraw(&self, dependency: u32, slot: u64) {
+        let _withdrawn = self.change(|state, now| state.drop_slot(dependency, slot, now));
+    }
+
+    pub(crate) fn override_place(
+        &self,
+        place: Place,
+        value: OverrideValue,
+        order: Order,
+    ) -> Result<OverrideId, OverrideError> {
+        let order = order.validated()?;
+        self.change(|state, now| state.set_override(place, value, order, now))
+    }
+
+    pub(crate) fn override_flag(
+        &self,
+        flag: &str,
+        value: FeatureState,
+        order: Order,
+    ) -> Result<OverrideId, OverrideError> {
+        let order = order.validated()?;
+        self.change(|state, now| {
+            let place = state.flag(flag).map_err(|_| OverrideError::InvalidTarget {
+                allowed: "a flag's name: 1 to 128 visible ASCII characters other than ':', in a registry that is not full",
+            })?;
+            state.set_override(place, OverrideValue::Flag(value), order, now)
+        })
+    }
+
+    pub(crate) fn override_cell<T>(self: &Arc<Self>, place: Place) -> OverrideCell<T> {
+        OverrideCell::new(self.change(|state, _| state.cell(place)), Arc::clone(self))
+    }
+}
+
+impl Effects {
+    fn perform(self, shared: &Shared) {
+        if self.changed {
+            shared.changed.notify_waiters();
+        }
+        if !self.events.is_empty() {
+            shared.log.wake();
+        }
+        for event in &self.events {
+            event.log();
+        }
+        for [dependency, reporter, detail] in &self.details {
+            tracing::debug!(%dependency, %reporter, %detail, "dependency report");
+        }
+        for cell in &self.cells {
+            cell.notify();
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.log.close();
+        self.changed.notify_waiters();
+    }
+}
