@@ -1,0 +1,162 @@
+//! The numbers of a policy that the fast path reads, each an atomic so that they can be turned while calls are under
+//! way.
+//!
+//! A call that reads them in the middle of a change may see some old and some new. That can raise an alarm for
+//! nothing, never open a circuit: alarms are answered under the lock, where knobs are also turned.
+
+use std::num::NonZeroU32;
+
+use crate::core::{
+    Ratio,
+    sync::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    counts::Sums,
+    machine::{Cause, Nanos, nanos},
+    policy::{Abandoned, Policy, Window},
+};
+
+#[derive(Debug)]
+pub(super) struct Knobs {
+    /// The length of a sub-bucket; 0 without a window of time.
+    bucket: AtomicU64,
+    /// The slow threshold; 0 where slowness does not count.
+    slow: AtomicU64,
+    /// The step in which hanging calls are noticed; 0 likewise.
+    step: AtomicU64,
+    minimum: AtomicU32,
+    /// In billionths; 0 is off, as with the next two.
+    failure_ratio: AtomicU32,
+    slow_ratio: AtomicU32,
+    run: AtomicU32,
+    /// After how long a dropped call counts as a failure.
+    abandoned: AtomicU64,
+    flags: AtomicU8,
+}
+
+/// The policy asks when a call was admitted.
+const TIMED: u8 = 1;
+/// The window is of calls.
+const CALLS: u8 = 2;
+/// There is a window.
+const WINDOWED: u8 = 4;
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            bucket: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            step: AtomicU64::new(0),
+            minimum: AtomicU32::new(0),
+            failure_ratio: AtomicU32::new(0),
+            slow_ratio: AtomicU32::new(0),
+            run: AtomicU32::new(0),
+            abandoned: AtomicU64::new(Self::ABANDONED_NEUTRAL),
+            flags: AtomicU8::new(0),
+        }
+    }
+}
+
+impl Knobs {
+    pub(super) const ABANDONED_NEUTRAL: Nanos = Nanos::MAX;
+    pub(super) const ABANDONED_FAILS: Nanos = 0;
+
+    pub(super) fn set(&self, policy: &Policy, bucket: Nanos, steps: u64) {
+        let slow = policy.slow.map_or(0, |slow| nanos(slow.threshold));
+        let timed = slow != 0 || matches!(policy.abandoned(), Abandoned::FailureIfSlowerThan(_));
+        let counts_calls = policy.needs_window() && matches!(policy.window, Window::Calls(_));
+        let flags = (u8::from(timed) * TIMED) | (u8::from(counts_calls) * CALLS) | (u8::from(policy.needs_window()) * WINDOWED);
+        let abandoned = match policy.abandoned() {
+            Abandoned::Neutral => Self::ABANDONED_NEUTRAL,
+            Abandoned::Failure => Self::ABANDONED_FAILS,
+            // At least a moment, so that it is told from an unconditional failure.
+            Abandoned::FailureIfSlowerThan(limit) => nanos(limit).max(1),
+        };
+        self.abandoned.store(abandoned, Relaxed);
+        self.bucket.store(bucket, Relaxed);
+        self.slow.store(slow, Relaxed);
+        self.step.store(if slow == 0 { 0 } else { (slow / steps).max(1) }, Relaxed);
+        self.minimum.store(policy.minimum_calls, Relaxed);
+        self.failure_ratio
+            .store(policy.failure_ratio.map_or(0, Ratio::billionths), Relaxed);
+        self.slow_ratio
+            .store(policy.slow.map_or(0, |slow| slow.ratio.billionths()), Relaxed);
+        self.run
+            .store(policy.consecutive_failures.map_or(0, NonZeroU32::get), Relaxed);
+        self.flags.store(flags, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn bucket(&self) -> Nanos {
+        self.bucket.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn slow(&self) -> Nanos {
+        self.slow.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn step(&self) -> Nanos {
+        self.step.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn minimum(&self) -> u32 {
+        self.minimum.load(Relaxed)
+    }
+
+    pub(super) fn abandoned(&self) -> Nanos {
+        self.abandoned.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn timed(&self) -> bool {
+        self.flags.load(Relaxed) & TIMED != 0
+    }
+
+    #[inline]
+    pub(super) fn counts_calls(&self) -> bool {
+        self.flags.load(Relaxed) & CALLS != 0
+    }
+
+    #[inline]
+    pub(super) fn windowed(&self) -> bool {
+        self.flags.load(Relaxed) & WINDOWED != 0
+    }
+
+    /// Whether a run of failures opens the circuit by itself.
+    #[inline]
+    pub(super) fn run_trips(&self, run: u32) -> Option<Cause> {
+        let limit = self.run.load(Relaxed);
+        (limit != 0 && run >= limit).then_some(Cause::ConsecutiveFailures)
+    }
+
+    /// Whether what the window holds, with the calls that hang, opens the circuit.
+    pub(super) fn trips(&self, held: Sums, hanging: u32, run: u32) -> Option<Cause> {
+        if !self.windowed() {
+            return self.run_trips(run);
+        }
+        let (calls, minimum) = (held.calls(), self.minimum());
+        if calls >= minimum && reaches(&self.failure_ratio, held.failures, calls) {
+            return Some(Cause::FailureRatio);
+        }
+        if self.slow_trips(held, hanging) {
+            return Some(Cause::SlowRatio);
+        }
+        if calls < minimum { self.run_trips(run) } else { None }
+    }
+
+    /// Whether slow calls do, those that hang among them.
+    pub(super) fn slow_trips(&self, held: Sums, hanging: u32) -> bool {
+        let calls = held.calls().saturating_add(hanging);
+        let slow = held.slow.saturating_add(hanging);
+        calls >= self.minimum() && reaches(&self.slow_ratio, slow, calls)
+    }
+}
+
+fn reaches(billionths: &AtomicU32, part: u32, whole: u32) -> bool {
+    let share = billionths.load(Relaxed);
+    share != 0 && Ratio::from_billionths(share).reached_by(part, whole)
+}

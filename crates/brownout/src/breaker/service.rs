@@ -1,0 +1,259 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tower_service::Service;
+
+use crate::core::{Observe, Reject, Settle, unwind::OnUnwind};
+
+use super::{
+    cell::Cell,
+    circuit::Circuit,
+    future::ResponseFuture,
+    ticket::Ticket,
+    waiting::Waiting,
+};
+
+/// A service behind a circuit. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
+///
+/// While the circuit is open it is ready at once, without polling its inner service, and `call` is refused. A clone
+/// shares the circuit and copies no readiness.
+pub struct CircuitBreaker<S, O, R> {
+    inner: S,
+    circuit: Circuit,
+    observe: O,
+    reject: R,
+    readiness: ReadinessOptions,
+    ready: Ready,
+    waiting: Option<Box<Waiting>>,
+}
+
+/// How a breaker waits for readiness.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReadinessOptions {
+    pub(super) ready_within: Option<Duration>,
+    pub(super) wait_while_open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    No,
+    /// The inner service is ready.
+    Inner,
+    /// The call will be refused, whatever changes meanwhile: the inner service was not made ready.
+    Bypass,
+    /// The inner service did not become ready in time.
+    TimedOut,
+}
+
+impl<S, O, R> CircuitBreaker<S, O, R> {
+    pub(super) fn new(inner: S, circuit: Circuit, observe: O, reject: R, readiness: ReadinessOptions) -> Self {
+        Self {
+            inner,
+            circuit,
+            observe,
+            reject,
+            readiness,
+            ready: Ready::No,
+            waiting: None,
+        }
+    }
+
+    /// The circuit, to inspect it.
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, mutably.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the circuit breaker off.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, Req, O, R> Service<Req> for CircuitBreaker<S, O, R>
+where
+    S: Service<Req>,
+    O: Observe<Ticket, S::Response, S::Error> + Clone,
+    R: Reject<O::Response, S::Error> + Clone,
+{
+    type Response = R::Response;
+    type Error = R::Error;
+    type Future = ResponseFuture<S::Future, O, R>;
+
+    // The three functions of a call are small, and each hands its values straight to the next: inlined, they stay in
+    // registers, which halves the price of a call (`cargo xtask bench --rows breaker-consecutive`).
+    #[allow(clippy::inline_always, reason = "measured, see above")]
+    #[inline(always)]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.circuit.is_plainly_closed() && self.waiting.is_none() {
+            let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
+            let polled = self.inner.poll_ready(cx);
+            unwinding.disarm();
+            if matches!(polled, Poll::Ready(Ok(()))) {
+                self.ready = Ready::Inner;
+                return Poll::Ready(Ok(()));
+            }
+            return self.not_ready(polled, cx).map_err(|error| self.reject.fail(error));
+        }
+        self.poll_ready_otherwise(cx).map_err(|error| self.reject.fail(error))
+    }
+
+    #[allow(clippy::inline_always, reason = "see `poll_ready`")]
+    #[inline(always)]
+    fn call(&mut self, request: Req) -> Self::Future {
+        if matches!(self.ready, Ready::Inner | Ready::No)
+            && let cell = self.circuit.cell()
+            && let Some(pass) = cell.admit_plainly()
+        {
+            let ticket = Ticket::new(Arc::clone(cell), pass);
+            self.ready = Ready::No;
+            return self.call_inner(request, ticket);
+        }
+        self.call_otherwise(request)
+    }
+}
+
+impl<S, O, R> CircuitBreaker<S, O, R> {
+    #[inline(never)]
+    fn poll_ready_otherwise<Req>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Req>,
+    {
+        self.ready = Ready::No;
+        if self.circuit.refuses() {
+            if self.readiness.wait_while_open {
+                return self.wait_for_circuit(cx);
+            }
+            self.waiting = None;
+            self.ready = Ready::Bypass;
+            return Poll::Ready(Ok(()));
+        }
+        let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
+        let polled = self.inner.poll_ready(cx);
+        unwinding.disarm();
+        self.not_ready(polled, cx)
+    }
+
+    #[cold]
+    fn wait_for_circuit<Req>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Req>,
+    {
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::new(Waiting::new(&self.circuit)));
+        ready!(waiting.poll_circuit(&self.circuit, cx));
+        self.poll_ready_otherwise(cx)
+    }
+
+    /// What to make of the inner service's readiness, if it was not simply ready.
+    #[cold]
+    fn not_ready<Req>(
+        &mut self,
+        polled: Poll<Result<(), S::Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Req>,
+    {
+        self.ready = Ready::No;
+        match polled {
+            Poll::Ready(Ok(())) => {
+                self.waiting = None;
+                self.ready = Ready::Inner;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => {
+                self.waiting = None;
+                self.circuit.cell().failed_readiness();
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                let waiting = self
+                    .waiting
+                    .get_or_insert_with(|| Box::new(Waiting::new(&self.circuit)));
+                let timed_out = ready!(waiting.poll_inner(&self.circuit, self.readiness.ready_within, cx));
+                if !timed_out {
+                    // The circuit has begun to refuse: there is nothing to wait for.
+                    return self.poll_ready_otherwise(cx);
+                }
+                self.waiting = None;
+                self.circuit.cell().failed_readiness();
+                self.ready = Ready::TimedOut;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    #[allow(clippy::inline_always, reason = "see `poll_ready`")]
+    #[inline(always)]
+    fn call_inner<Req>(&mut self, request: Req, mut ticket: Ticket) -> ResponseFuture<S::Future, O, R>
+    where
+        S: Service<Req>,
+        O: Clone,
+        R: Clone,
+    {
+        // A panic in `call` fails the call that was admitted.
+        let unwinding = OnUnwind(|| ticket.take().failure());
+        let future = self.inner.call(request);
+        unwinding.disarm();
+        ResponseFuture::new(Some(future), ticket, self.observe.clone(), self.reject.clone())
+    }
+
+    #[inline(never)]
+    fn call_otherwise<Req>(&mut self, request: Req) -> ResponseFuture<S::Future, O, R>
+    where
+        S: Service<Req>,
+        O: Clone,
+        R: Clone,
+    {
+        let cell = self.circuit.cell();
+        let pass = match std::mem::replace(&mut self.ready, Ready::No) {
+            Ready::Inner | Ready::No => cell.admit(),
+            Ready::Bypass => cell.pass_by(),
+            Ready::TimedOut => Cell::not_ready(),
+        };
+        let ticket = Ticket::new(Arc::clone(cell), pass);
+        if ticket.is_refused() {
+            return ResponseFuture::new(None, ticket, self.observe.clone(), self.reject.clone());
+        }
+        self.call_inner(request, ticket)
+    }
+}
+
+impl<S: Clone, O: Clone, R: Clone> Clone for CircuitBreaker<S, O, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            circuit: self.circuit.clone(),
+            observe: self.observe.clone(),
+            reject: self.reject.clone(),
+            readiness: self.readiness,
+            ready: Ready::No,
+            waiting: None,
+        }
+    }
+}
+
+impl<S: fmt::Debug, O, R> fmt::Debug for CircuitBreaker<S, O, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("inner", &self.inner)
+            .field("circuit", &self.circuit)
+            .field("ready", &self.ready)
+            .finish_non_exhaustive()
+    }
+}

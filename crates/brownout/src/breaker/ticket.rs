@@ -1,0 +1,149 @@
+use std::{fmt, sync::Arc};
+
+use crate::core::{Rejected, Settle, Verdict};
+
+use super::{
+    cell::Cell,
+    engine::{Course, Pass, Stage},
+    machine::Nanos,
+};
+
+/// Leave to make one call through a circuit, and the one way to report how it went.
+///
+/// [`Circuit::admit`](super::Circuit::admit) gives it out. Settle it with a [`Verdict`]; it may travel (into a
+/// response body, to another task) before that. Dropped unsettled, the call is *abandoned*: a probe gives its place
+/// back, and the policy's [`Abandoned`](super::Abandoned) says whether it counts. Results that come after the
+/// circuit has moved on are counted in the totals and move nothing.
+///
+/// ```
+/// # use brownout::{Registry, breaker::Circuit};
+/// # fn read_sensor() -> Result<f64, std::io::Error> { Ok(1.0) }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sensor = Registry::new().dependency("sensor").register()?;
+/// let circuit = Circuit::new(&sensor);
+///
+/// let ticket = circuit.admit()?; // `Rejected` while the circuit is open
+/// match read_sensor() {
+///     Ok(_) => ticket.success(),
+///     Err(_) => ticket.failure(),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a ticket that is dropped counts as an abandoned call"]
+pub struct Ticket {
+    /// `None` once settled.
+    cell: Option<Arc<Cell>>,
+    pass: Pass,
+}
+
+impl Ticket {
+    #[inline]
+    pub(super) fn new(cell: Arc<Cell>, pass: Pass) -> Self {
+        Self {
+            cell: Some(cell),
+            pass,
+        }
+    }
+
+    /// Inside this crate a ticket may be of a refused call; such a one is an error to everybody else.
+    pub(super) fn admitted(mut self) -> Result<Self, Rejected> {
+        match (self.pass.refusal(), self.cell.take()) {
+            (Some(refusal), Some(cell)) => Err(cell.rejected(refusal)),
+            (_, cell) => {
+                self.cell = cell;
+                Ok(self)
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.pass.course.stage, Stage::Refused(_))
+    }
+
+    /// The call succeeded.
+    pub fn success(self) {
+        self.settle(Verdict::Success);
+    }
+
+    /// The call failed.
+    pub fn failure(self) {
+        self.settle(Verdict::Failure);
+    }
+
+    /// The head of the answer is there, and this is what it looks like; the verdict follows. For slowness and for a
+    /// probe's lease the call is over now: what comes later can only add a failure.
+    pub fn head(&mut self, head: Verdict) {
+        if self.pass.course.stage == Stage::Out
+            && let Some(cell) = &self.cell
+        {
+            cell.headed(&mut self.pass, head);
+        }
+    }
+
+    /// Reports the verdict.
+    pub fn settle(mut self, verdict: Verdict) {
+        self.settle_in_place(verdict);
+    }
+
+    #[allow(clippy::inline_always, reason = "on the path of every call; see `CircuitBreaker::poll_ready`")]
+    #[inline(always)]
+    fn settle_in_place(&mut self, verdict: Verdict) {
+        let Some(cell) = self.cell.take() else { return };
+        if verdict != Verdict::Success || !cell.succeeded_plainly(&self.pass) {
+            let Pass { gate, at, course } = self.pass;
+            settle_otherwise(&cell, gate, at, course, verdict);
+        }
+    }
+}
+
+#[inline(never)]
+fn settle_otherwise(cell: &Cell, gate: u64, at: Nanos, course: Course, verdict: Verdict) {
+    cell.settled(Pass { gate, at, course }, verdict);
+}
+
+// Takes the cell as well: what is left of a drop is so small that it is inlined.
+#[cold]
+#[allow(clippy::needless_pass_by_value, reason = "see above")]
+fn abandon(cell: Arc<Cell>, gate: u64, at: Nanos, course: Course) {
+    cell.abandoned(Pass { gate, at, course });
+}
+
+impl Settle for Ticket {
+    fn head(&mut self, head: Verdict) {
+        Self::head(self, head);
+    }
+
+    #[allow(clippy::inline_always, reason = "see `settle_in_place`")]
+    #[inline(always)]
+    fn settle(&mut self, verdict: Verdict) {
+        self.settle_in_place(verdict);
+    }
+
+    fn take(&mut self) -> Self {
+        Self {
+            cell: self.cell.take(),
+            pass: self.pass,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    #[allow(clippy::inline_always, reason = "see `settle_in_place`")]
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell.take() {
+            abandon(cell, self.pass.gate, self.pass.at, self.pass.course);
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("dependency", &self.cell.as_ref().map(|cell| cell.dependency().name()))
+            .field("stage", &self.pass.course.stage)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! How a circuit speaks: to the log, to the event stream, and to its dependency's slot in the registry.
+
+use std::{sync::Arc, time::Duration};
+
+use brownout_registry::{CircuitState, EventKind, Report, Reporter, ReporterKind, Status};
+
+use super::{
+    cell::Shared,
+    family::Family,
+    machine::{Cause, Transition},
+};
+
+pub(super) enum Voice {
+    /// The only circuit of its handle: the dependency is as well as the circuit says.
+    Alone(Reporter),
+    /// One of many, by key: the dependency is as well as the family is.
+    Family(Family),
+}
+
+impl Voice {
+    pub(super) fn alone(dependency: &brownout_registry::Dependency) -> Self {
+        Self::Alone(dependency.reporter(ReporterKind::Circuit, "circuit breaker"))
+    }
+
+    pub(super) fn moved(&self, shared: &Shared, key: Option<&Arc<str>>, transition: &Transition) {
+        log(shared, key, transition);
+        let dependency = shared.dependency.shared_name();
+        let key = key.cloned();
+        let generation = transition.generation;
+        let left = Duration::from_nanos(transition.until.saturating_sub(shared.clock.now()));
+        shared.dependency.registry().record(match transition.to {
+            CircuitState::Open => EventKind::CircuitOpened {
+                dependency,
+                key,
+                reason: transition.cause.as_str().into(),
+                retry_after: left,
+                generation,
+            },
+            CircuitState::HalfOpen => EventKind::CircuitHalfOpened {
+                dependency,
+                key,
+                generation,
+            },
+            CircuitState::Closed => EventKind::CircuitClosed {
+                dependency,
+                key,
+                generation,
+            },
+        });
+        match self {
+            Self::Alone(reporter) => reporter.report(report(transition, left)),
+            Self::Family(family) => family.moved(transition, shared.clock.now()),
+        }
+    }
+
+    pub(super) fn would_open(&self, shared: &Shared, key: Option<&Arc<str>>, cause: Cause, generation: u64) {
+        tracing::warn!(
+            dependency = shared.dependency.name(),
+            key = key.map(|key| &**key),
+            reason = cause.as_str(),
+            generation,
+            "circuit would have opened, but only observes"
+        );
+        shared.dependency.registry().record(EventKind::CircuitWouldOpen {
+            dependency: shared.dependency.shared_name(),
+            key: key.cloned(),
+            reason: cause.as_str().into(),
+            generation,
+        });
+    }
+}
+
+/// What a circuit says of its dependency. An open circuit's word counts only until a probe is due: from then on
+/// nobody knows, and a dependency that nobody calls must not hold the system down.
+fn report(transition: &Transition, left: Duration) -> Report {
+    match transition.to {
+        CircuitState::Closed => Report::healthy(),
+        CircuitState::Open => Report::unhealthy("circuit open").ttl(left).then(Status::Degraded),
+        CircuitState::HalfOpen => Report::unhealthy("circuit half-open")
+            .ttl(left)
+            .then(Status::Degraded),
+    }
+    .sequence(transition.generation)
+}
+
+fn log(shared: &Shared, key: Option<&Arc<str>>, transition: &Transition) {
+    macro_rules! transition {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                dependency = shared.dependency.name(),
+                key = key.map(|key| &**key),
+                from = transition.from.as_str(),
+                to = transition.to.as_str(),
+                reason = transition.cause.as_str(),
+                generation = transition.generation,
+                $text
+            )
+        };
+    }
+    match transition.to {
+        CircuitState::Open => transition!(warn, "circuit opened"),
+        CircuitState::HalfOpen => transition!(info, "circuit half-open"),
+        CircuitState::Closed => transition!(info, "circuit closed"),
+    }
+}

@@ -1,0 +1,31 @@
+//! What every pattern is built from: verdicts, classification, observation, refusal, and degraded marks.
+//!
+//! A pattern judges calls and answers some of them itself. Both are *strategies* that the user can swap, so that
+//! no layer puts an error type or a body type of its own between the user and their service:
+//!
+//! * [`Classify`] turns the outcome of a call into a [`Verdict`]; closures work.
+//! * [`Observe`] says *when* a call is judged: [`AtHead`] as soon as the answer is there, [`AtEnd`](crate::http::AtEnd)
+//!   when its body has ended. Either settles a [`Settle`] (a ticket) exactly once.
+//! * [`Reject`] says what a refused call turns into: [`Same`] keeps the error type, [`Fail`] boxes it, [`ErrWith`]
+//!   asks a closure; [`Unavailable`](crate::http::Unavailable) answers HTTP and
+//!   [`GrpcUnavailable`](crate::grpc::GrpcUnavailable) gRPC.
+
+mod classify;
+pub(crate) mod config;
+mod degraded;
+mod observe;
+mod reject;
+mod rejected;
+pub(crate) mod sync;
+pub(crate) mod unwind;
+mod verdict;
+
+pub use self::{
+    classify::{Classify, ErrIsFailure},
+    config::{ConfigError, Ratio},
+    degraded::{DegradeReason, Degraded, Marks},
+    observe::{AtHead, Observe, Settle},
+    reject::{BoxError, ErrWith, Fail, Reject, Same},
+    rejected::{Origin, RejectReason, Rejected, refusal_of},
+};
+pub use self::verdict::Verdict;

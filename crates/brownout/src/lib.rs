@@ -1,0 +1,63 @@
+//! Tower middleware for graceful degradation: when something a service depends on fails, the service dims instead of
+//! going dark.
+//!
+//! A slow recommender should not take the shop's checkout down with it. Each pattern here is a tower
+//! [`Layer`](tower_layer::Layer) that goes onto any service, a server's or an outbound client's, and turns a hard
+//! dependency into a soft one. Underneath lies one [`Registry`], which knows every dependency's criticality and status
+//! and derives from them how degraded the system is.
+//!
+//! ```
+//! use brownout::{Criticality, Registry, breaker::CircuitBreakerLayer};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! let registry = Registry::new();
+//! let recs = registry.dependency("recommendations").criticality(Criticality::Optional).register()?;
+//!
+//! let client = ServiceBuilder::new()
+//!     .layer(CircuitBreakerLayer::new(&recs).for_results())
+//!     .service(service_fn(|user: u32| async move { Ok::<_, BoxError>(vec![user + 1, user + 2]) }));
+//!
+//! assert_eq!(client.oneshot(40).await?, [41, 42]);
+//! assert_eq!(registry.level(), brownout::registry::DegradationLevel::Full);
+//! # Ok(()) }
+//! ```
+//!
+//! # Patterns
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`breaker`] | stops calling a dependency that fails, and finds out by itself when it has recovered |
+//! | [`registry`] | the health registry: dependencies, reports, probes, overrides, the degradation level, events |
+//! | [`core`] | what the patterns are built from: verdicts, classifiers, refusals |
+//! | `http`, `grpc` | what judging and refusing need on these protocols |
+//!
+//! # What all layers keep to
+//!
+//! * **State lives in a handle.** A layer attaches the same circuit however often it is applied, once for each route or
+//!   connection as axum does; handles can be made first, and inspected and steered from anywhere.
+//! * **Types stay yours.** No layer wraps the error in one of its own. A refusal is your error type (`From<Rejected>`),
+//!   or an answer: a 503, a gRPC status.
+//! * **Nothing is reserved before `call`**, nothing leaks when a future is dropped or panics, and a layer that will
+//!   answer by itself is ready without asking its inner service.
+//! * **When all is well it costs next to nothing**: no lock, no allocation, no boxed future, no task for a call.
+//! * **Nothing latches.** What degradation switches off is never the only thing that could show recovery.
+//! * Decisions use tokio's clock, so tests can pause it; random choices come from a generator that can be seeded.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `http` | yes | [`http`](crate::http): judging and refusing HTTP calls |
+//! | `grpc` | | `grpc`: the same for gRPC, without tonic and without `protoc` |
+//! | `coarse-clock` | | [`CircuitBuilder::coarse_clock`](breaker::CircuitBuilder): a cheaper clock of 1 to 4 ms resolution |
+
+pub mod breaker;
+pub mod core;
+#[cfg(feature = "grpc")]
+pub mod grpc;
+#[cfg(feature = "http")]
+pub mod http;
+
+pub use brownout_registry as registry;
+pub use brownout_registry::{Criticality, Dependency, Registry};
