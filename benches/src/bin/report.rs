@@ -1,0 +1,149 @@
+//! Measures, prints the table, writes it as Markdown and JSON, and fails when a budget is missed.
+//!
+//! Exit codes: 0, all budgets are kept; 1, one is missed, or `--check` could not measure one; 2, it was called wrongly
+//! or its files cannot be written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use brownout_benches::budget::PATHS;
+use brownout_benches::drive::Shape;
+use brownout_benches::measure::{Callgrind, Plan, Run};
+use brownout_benches::subjects::{self, Subject};
+use brownout_benches::{count, gate, json, table};
+use clap::Parser;
+
+/// What a call costs: our layers beside the peers.
+#[derive(Debug, Parser)]
+#[command(name = "report")]
+struct Options {
+    /// Only what is the same on every run: instructions and allocations. Fails also where they cannot be measured.
+    #[arg(long)]
+    check: bool,
+    /// Only subjects whose `row/column` contains this text.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Only these rows, by name, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Print the names of rows and subjects, and measure nothing.
+    #[arg(long)]
+    list: bool,
+    /// The folder for report.md and report.json.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    out: PathBuf,
+    /// Used by the report itself: run one subject under callgrind.
+    #[arg(long, value_name = "ID", hide = true, requires = "shape")]
+    marked: Option<String>,
+    /// Used by the report itself, with `--marked`.
+    #[arg(long, value_name = "SHAPE", hide = true)]
+    shape: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = match &options.marked {
+        Some(id) => marked(id, options.shape.as_deref().unwrap_or_default()),
+        None if options.list => {
+            list();
+            Ok(ExitCode::SUCCESS)
+        }
+        None => report(&options),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(2)
+    })
+}
+
+fn marked(id: &str, shape: &str) -> Result<ExitCode, String> {
+    let subject = subjects::find(id).ok_or_else(|| format!("no subject is called `{id}`"))?;
+    let shape = Shape::ALL
+        .into_iter()
+        .find(|known| known.name() == shape)
+        .ok_or_else(|| format!("no shape is called `{shape}`"))?;
+    count::run_marked(subject, shape);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() {
+    for path in PATHS {
+        println!("{} ({})", path.id, path.title);
+        for subject in subjects::all().filter(|subject| subject.path == path.id) {
+            println!("    {}", subject.id());
+        }
+    }
+}
+
+fn report(options: &Options) -> Result<ExitCode, String> {
+    let wanted = wanted(options)?;
+    let plan = Plan {
+        deterministic: options.check,
+        callgrind: callgrind(&options.out),
+    };
+    let run = Run::new(&wanted, &plan, |doing| eprintln!("measuring {doing}"));
+    if let Ok(Callgrind { scratch, .. }) = &plan.callgrind {
+        // What is left behind is only untidy: no later run reads it.
+        let _ = fs::remove_dir_all(scratch);
+    }
+    let findings = gate::findings(&run);
+
+    let markdown = table::markdown(&run, &findings);
+    let json = json::text(&run, &findings)
+        .map_err(|error| format!("the report cannot be written as JSON: {error}"))?;
+    fs::create_dir_all(&options.out)
+        .map_err(|error| format!("{}: {error}", options.out.display()))?;
+    write(&options.out.join("report.md"), &markdown)?;
+    write(&options.out.join("report.json"), &json)?;
+    println!("{markdown}");
+
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    let failed = findings
+        .iter()
+        .any(|finding| finding.missed || options.check);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn wanted(options: &Options) -> Result<Vec<&'static Subject>, String> {
+    for row in &options.rows {
+        if !PATHS.iter().any(|path| path.id == row) {
+            return Err(format!("no row is called `{row}`; `--list` names them all"));
+        }
+    }
+    let wanted: Vec<_> = subjects::all()
+        .filter(|subject| {
+            options.rows.is_empty() || options.rows.iter().any(|row| row == subject.path)
+        })
+        .filter(|subject| {
+            options
+                .filter
+                .as_ref()
+                .is_none_or(|text| subject.id().contains(text))
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Err("nothing is left to measure; `--list` names every row and subject".to_owned());
+    }
+    Ok(wanted)
+}
+
+fn callgrind(out: &Path) -> Result<Callgrind, String> {
+    count::available()?;
+    let program = std::env::current_exe()
+        .map_err(|error| format!("this program cannot find itself: {error}"))?;
+    // Of this process alone: a part that an earlier run left there must not be taken for this one's.
+    let scratch = out.join(format!("callgrind-{}", std::process::id()));
+    fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
+    Ok(Callgrind { program, scratch })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}

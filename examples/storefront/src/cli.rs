@@ -1,0 +1,98 @@
+//! What the command line says.
+
+use clap::{Args, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::settings::Safeguard;
+
+const FAULTS: &str = "\
+Faults: each service behind the shop fails as you tell it, while everything runs. Say it to the control server:
+
+  curl -X PUT -d 'status 500'  http://127.0.0.1:3001/recommendations   answers with that status (400 to 599)
+  curl -X PUT -d 'latency 3s'  http://127.0.0.1:3001/users             answers after that time
+  curl -X PUT -d 'hang'        http://127.0.0.1:3001/users             never answers
+  curl -X PUT -d 'closed-port' http://127.0.0.1:3001/recommendations   nobody listens on its port
+  curl -X PUT -d 'half-body'   http://127.0.0.1:3001/recommendations   breaks off in the middle of an answer
+  curl -X PUT -d 'none'        http://127.0.0.1:3001/recommendations   works
+  curl                         http://127.0.0.1:3001/                  what is broken now";
+
+/// A shop that keeps selling while its dependencies fail.
+///
+/// Without a command it serves until it is told to stop.
+#[derive(Debug, Parser)]
+#[command(version, after_help = FAULTS, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+
+    /// Runs without a safeguard, to see what it is good for; may be repeated
+    #[arg(long, value_name = "SAFEGUARD", global = true)]
+    pub(crate) without: Vec<Safeguard>,
+
+    /// What goes to the log on stderr: off, error, warn, info, debug or trace [default: info; error on a tour]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log: Option<LevelFilter>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Breaks the services behind a running shop, one fault after the other, and checks what the shop promises
+    ///
+    /// Takes under half a minute, on ports of its own. Ends with code 0 if every promise was kept, 1 if one was
+    /// broken, and 3 if the tour could not be run.
+    Tour,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The port of the shop on 127.0.0.1; 0 takes any that is free
+    #[arg(long, default_value_t = 3000)]
+    pub(crate) port: u16,
+
+    /// The port on 127.0.0.1 on which faults are switched; 0 takes any that is free
+    #[arg(long, default_value_t = 3001)]
+    pub(crate) control_port: u16,
+}
+
+impl Cli {
+    /// Sends the log to stderr, so that stdout is for what was asked for.
+    pub(crate) fn start_log(&self) {
+        let usual = match self.command {
+            None => LevelFilter::INFO,
+            // Circuits that open are what a tour is about; its table says so.
+            Some(Command::Tour) => LevelFilter::ERROR,
+        };
+        tracing_subscriber::fmt()
+            .with_max_level(self.log.unwrap_or(usual))
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_safeguard_can_be_left_out_of_a_tour_and_of_plain_serving() {
+        let tour = Cli::try_parse_from(["storefront", "tour", "--without", "breaker"]).unwrap();
+        assert_eq!(tour.without, [Safeguard::Breaker]);
+        let serving = Cli::try_parse_from(["storefront", "--without", "breaker"]).unwrap();
+        assert_eq!(serving.without, [Safeguard::Breaker]);
+    }
+
+    #[test]
+    fn a_port_is_refused_where_it_would_be_ignored() {
+        assert!(Cli::try_parse_from(["storefront", "--port", "4000", "tour"]).is_err());
+    }
+}

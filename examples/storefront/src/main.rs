@@ -1,0 +1,86 @@
+//! A shop that keeps selling while its dependencies fail.
+//!
+//! Everything is real: the shop and the services behind it are HTTP servers on loopback, and each of the services has
+//! a switch by which it fails. `README.md` beside this crate shows what to try.
+//!
+//! Start reading at [`client`], which is what a service of yours would copy.
+
+mod cli;
+mod client;
+mod control;
+mod health;
+mod problem;
+mod server;
+mod settings;
+mod shop;
+mod system;
+mod tour;
+mod upstream;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::Parser;
+use tower::BoxError;
+
+use self::{
+    cli::{Cli, Command, ServeArgs},
+    settings::{Safeguards, Settings},
+    system::System,
+    tour::Verdict,
+};
+
+/// A tour that did not come to its verdict. 1 says that a promise was broken, 2 is a wrong argument.
+const TOUR_NOT_RUN: u8 = 3;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.start_log();
+    let safeguards = Safeguards::all_but(&cli.without);
+    match cli.command {
+        None => match serve(&cli.serve, &safeguards).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&*error, 1),
+        },
+        Some(Command::Tour) => match tour::run(&safeguards, &mut io::stdout()).await {
+            Ok(Verdict::AllKept) => ExitCode::SUCCESS,
+            Ok(Verdict::Broken) => ExitCode::FAILURE,
+            Err(error) => failed(&*error, TOUR_NOT_RUN),
+        },
+    }
+}
+
+fn failed(error: &(dyn std::error::Error + 'static), code: u8) -> ExitCode {
+    eprintln!("storefront: {error}");
+    ExitCode::from(code)
+}
+
+/// Runs the shop until it is told to stop. What it is built on stops with it.
+async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError> {
+    let shop_door = server::listen(args.port, "--port").await?;
+    let control_door = server::listen(args.control_port, "--control-port").await?;
+    let system = Arc::new(System::start(&Settings::serving(), safeguards).await?);
+    let _driver = system.registry.drive();
+
+    writeln!(
+        io::stdout(),
+        "The shop is open at http://{}/ and its faults are switched at http://{control}/\n\
+         Try: curl -X PUT -d 'status 500' http://{control}/recommendations\n\
+         Ctrl-C closes it.",
+        shop_door.local_addr()?,
+        control = control_door.local_addr()?,
+    )?;
+
+    let shop = shop::router(&system);
+    let control = control::router(&system);
+    tokio::select! {
+        closed = server::serve_until(shop_door, shop, server::told_to_stop()) => closed?,
+        broken = axum::serve(control_door, control).into_future() => broken?,
+    }
+    tracing::info!("the shop is closed");
+    Ok(())
+}

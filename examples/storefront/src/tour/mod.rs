@@ -1,0 +1,92 @@
+//! The tour: a scripted outage of a running shop, by real requests, with the shop's promises checked at each step.
+//!
+//! What the shop promises is written in [`steps`]; without the safeguard that keeps it, a promise is broken, and the
+//! tour says so.
+
+mod outages;
+mod promises;
+mod stage;
+mod steps;
+mod table;
+mod visitor;
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use brownout::{breaker::Policy, core::ConfigError};
+use tower::BoxError;
+
+use self::{outages::OUTAGES, promises::Promises, stage::Stage, steps::Guide, table::Table};
+use crate::settings::{Safeguards, Settings};
+
+/// So many failures in a row open a circuit of the tour.
+const FAILURES: u32 = 3;
+/// How long a circuit of the tour stays open.
+const OPEN_FOR: Duration = Duration::from_millis(1_500);
+/// How long the shop of the tour waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the level of the tour's shop lingers.
+const DWELL: Duration = Duration::from_secs(1);
+
+/// How a tour ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    AllKept,
+    Broken,
+}
+
+/// Runs the tour and writes what happens to `out`.
+///
+/// # Errors
+///
+/// The tour could not be run to its end; that says nothing about the promises.
+pub(crate) async fn run(
+    safeguards: &Safeguards,
+    out: &mut impl Write,
+) -> Result<Verdict, BoxError> {
+    introduce(safeguards, out)?;
+    let mut guide = Guide {
+        stage: Stage::set(&settings()?, safeguards).await?,
+        promises: Promises::default(),
+        table: Table::new(out)?,
+    };
+    guide.all_well("before").await?;
+    for outage in &OUTAGES {
+        guide.outage(outage).await?;
+    }
+    guide.all_well("afterwards").await?;
+
+    let promises = guide.promises;
+    writeln!(out)?;
+    promises.conclude(out)
+}
+
+fn introduce(safeguards: &Safeguards, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "A shop and the services behind it run on loopback; each service is broken in turn, under real requests.\n\
+         So that healing shows, the times here are short: the shop waits {PATIENCE:?} for an answer, a circuit opens\n\
+         after {FAILURES} failures and stays open for {OPEN_FOR:?}, and the level lingers for {DWELL:?}."
+    )?;
+    if let Some(left_out) = safeguards.left_out() {
+        writeln!(out, "WITHOUT: {left_out}")?;
+    }
+    writeln!(out)
+}
+
+/// Short times, so that healing shows.
+fn settings() -> Result<Settings, ConfigError> {
+    Ok(Settings {
+        patience: PATIENCE,
+        circuit: Policy::builder()
+            .no_failure_ratio()
+            .consecutive_failures(FAILURES)
+            .open_for(OPEN_FOR)
+            .open_for_at_most(OPEN_FOR)
+            .jitter(0.0)
+            .build()?,
+        dwell: DWELL,
+    })
+}

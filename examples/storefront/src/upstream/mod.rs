@@ -1,0 +1,118 @@
+//! The services behind the shop, each an HTTP server of its own that can be made to fail while it runs.
+
+mod door;
+mod fault;
+mod half_body;
+mod stock;
+mod switch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Router, middleware};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+pub(crate) use self::fault::{Fault, UnknownFault};
+use self::{
+    door::{Door, Order},
+    switch::Switch,
+};
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    pub(crate) recommendations: Upstream,
+    pub(crate) users: Upstream,
+}
+
+/// One service: its server, and the switch by which it fails. Dropping it stops the server.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    name: &'static str,
+    address: SocketAddr,
+    switch: Arc<Switch>,
+    orders: mpsc::Sender<Order>,
+    /// The server's only task, which owns the listener and every connection.
+    _server: JoinSet<()>,
+}
+
+impl Upstreams {
+    pub(crate) async fn start() -> io::Result<Self> {
+        Ok(Self {
+            recommendations: Upstream::start("recommendations", stock::recommendations()).await?,
+            users: Upstream::start("users", stock::users()).await?,
+        })
+    }
+
+    pub(crate) fn all(&self) -> [&Upstream; 2] {
+        [&self.recommendations, &self.users]
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Upstream> {
+        self.all()
+            .into_iter()
+            .find(|upstream| upstream.name == name)
+    }
+}
+
+impl Upstream {
+    /// Serves `routes` on a free port.
+    async fn start(name: &'static str, routes: Router) -> io::Result<Self> {
+        let switch = Arc::new(Switch::default());
+        let app = routes.layer(middleware::from_fn_with_state(
+            Arc::clone(&switch),
+            switch::fail,
+        ));
+        let door = Door::open_anywhere().await?;
+        let address = door.address();
+        let (orders, receiver) = mpsc::channel(1);
+        let mut server = JoinSet::new();
+        server.spawn(door.serve(app, receiver));
+        Ok(Self {
+            name,
+            address,
+            switch,
+            orders,
+            _server: server,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests have arrived, whatever became of them.
+    pub(crate) fn calls(&self) -> u64 {
+        self.switch.calls()
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
+        self.switch.fault()
+    }
+
+    /// Makes the service fail in this way, or work again. What was asked for is so when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The port could not be opened again, or could not be held while it was closed.
+    pub(crate) async fn set_fault(&self, fault: Fault) -> io::Result<()> {
+        self.switch.set(fault);
+        let (done, outcome) = oneshot::channel();
+        let order = Order {
+            open: fault != Fault::ClosedPort,
+            done,
+        };
+        let gone = || io::Error::other("its server has stopped");
+        self.orders.send(order).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}

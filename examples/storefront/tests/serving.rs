@@ -1,0 +1,133 @@
+//! Serving as people run it: starting, breaking things with plain HTTP, and stopping.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that something is wrong"
+)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+/// A running shop, ended when the test does.
+struct Shop {
+    process: Child,
+    _stdout: BufReader<ChildStdout>,
+    address: String,
+    control: String,
+}
+
+impl Shop {
+    fn start() -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_storefront"))
+            .args(["--port", "0", "--control-port", "0", "--log", "error"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let mut addresses = line
+            .split("http://")
+            .skip(1)
+            .map(|rest| rest.split('/').next().unwrap().to_owned());
+        Self {
+            address: addresses
+                .next()
+                .expect("the first line names both addresses"),
+            control: addresses
+                .next()
+                .expect("the first line names both addresses"),
+            process,
+            _stdout: stdout,
+        }
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The whole of an answer: head and body.
+fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_busy_port_is_a_clear_error_with_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_storefront"))
+        .args(["--port", &port, "--control-port", "0"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
+    assert!(error.contains("--port 0"), "{error}");
+}
+
+#[test]
+fn a_person_can_break_a_service_and_mend_it_while_the_shop_runs() {
+    let shop = Shop::start();
+    let recommendations = || ask(&shop.address, "GET", "/api/v1/recommendations", "");
+    let fault = |text: &str| ask(&shop.control, "PUT", "/recommendations", text);
+    assert!(recommendations().starts_with("HTTP/1.1 200"));
+
+    assert!(fault("closed-port").starts_with("HTTP/1.1 200"));
+    assert!(recommendations().starts_with("HTTP/1.1 502"));
+    assert!(ask(&shop.control, "GET", "/", "").contains("closed-port"));
+    assert!(ask(&shop.address, "GET", "/api/v1/users/1/profile", "").starts_with("HTTP/1.1 200"));
+    assert!(ask(&shop.address, "GET", "/health", "").contains("\"health\":\"healthy\""));
+
+    assert!(fault("none").starts_with("HTTP/1.1 200"));
+    assert!(recommendations().starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn what_cannot_be_switched_is_told_so() {
+    let shop = Shop::start();
+    let wrong = ask(&shop.control, "PUT", "/users", "explode");
+    assert!(wrong.starts_with("HTTP/1.1 400"), "{wrong}");
+    assert!(wrong.contains("half-body"), "{wrong}");
+    let unknown = ask(&shop.control, "PUT", "/payroll", "hang");
+    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
+    assert!(unknown.contains("recommendations, users"), "{unknown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_lets_a_request_in_flight_finish_and_ends_with_code_0() {
+    let mut shop = Shop::start();
+    assert!(ask(&shop.control, "PUT", "/users", "latency 500ms").starts_with("HTTP/1.1 200"));
+    let address = shop.address.clone();
+    let answer = std::thread::spawn(move || ask(&address, "GET", "/api/v1/users/7/profile", ""));
+    // The upstream has the call, so the shop has it too.
+    while !ask(&shop.control, "GET", "/", "")
+        .contains("\"name\":\"users\",\"fault\":\"latency 500ms\"")
+        || !ask(&shop.control, "GET", "/", "").contains("\"calls\":1")
+    {
+        std::thread::yield_now();
+    }
+    let id = shop.process.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert!(sent.success());
+
+    assert!(answer.join().unwrap().starts_with("HTTP/1.1 200"));
+    assert_eq!(shop.process.wait().unwrap().code(), Some(0));
+}

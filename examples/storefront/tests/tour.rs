@@ -1,0 +1,52 @@
+//! The tour as people run it: it keeps its promises, and it can fail.
+
+use std::process::{Command, Output};
+
+fn storefront(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_storefront"))
+        .args(arguments)
+        .output()
+        .expect("the binary was built for this test")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn with_all_safeguards_every_promise_is_kept() {
+    let tour = storefront(&["tour"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(0), "{seen}{}", text(&tour.stderr));
+    assert!(seen.contains("promises kept"), "{seen}");
+    assert!(!seen.contains("BROKEN"), "{seen}");
+}
+
+#[test]
+fn without_the_breaker_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "breaker"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: a recommender that hangs costs a request at most 100 ms once its circuit is open",
+        "BROKEN: a slow recommender costs a request at most 100 ms once its circuit is open",
+        "BROKEN: a recommender that answers 500 gets no calls while its circuit is open",
+        "BROKEN: a recommender that breaks off opens its circuit",
+        "BROKEN: while the circuit of a users service that hangs is open, the level is reduced",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    assert!(!seen.contains("BROKEN: before"), "{seen}");
+    // What has nothing to do with the breaker holds without it.
+    assert!(!seen.contains("profiles come within"), "{seen}");
+}
+
+#[test]
+fn an_unknown_safeguard_is_a_wrong_argument_and_no_broken_promise() {
+    let tour = storefront(&["tour", "--without", "sense"]);
+    assert_eq!(tour.status.code(), Some(2));
+    assert!(
+        text(&tour.stderr).contains("breaker"),
+        "the error lists what there is"
+    );
+}
