@@ -160,7 +160,9 @@ pub const PATHS: &[Path] = &[
     path(
         "breaker-open-boxed",
         "breaker open, rejected with a boxed error",
+        // What a box costs is the allocator's affair, so it is shown; that there is one at most is ours.
         Budget {
+            instructions: None,
             allocations: Some(1),
             ..gated(Ceiling::AtMost(130), 1.7)
         },

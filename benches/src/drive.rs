@@ -84,10 +84,16 @@ where
     // The service is hidden from the optimiser before each call: it lives in memory that others may have touched, and what
     // it keeps there must be read again, as between two requests of a server.
     fn run(&mut self, shape: Shape, calls: u64) {
+        // Made once, as a runtime does for a task, and not counted as the subject's.
+        let mut context = Context::from_waker(Waker::noop());
         match shape {
             Shape::Reused => {
                 for request in 0..calls {
-                    drop(black_box(call(black_box(&mut self.0), black_box(request))));
+                    drop(black_box(call(
+                        black_box(&mut self.0),
+                        black_box(request),
+                        &mut context,
+                    )));
                 }
             }
             Shape::Cloned => {
@@ -95,6 +101,7 @@ where
                     drop(black_box(call(
                         &mut black_box(&self.0).clone(),
                         black_box(request),
+                        &mut context,
                     )));
                 }
             }
@@ -106,7 +113,7 @@ where
     }
 
     fn answer(&mut self) -> Answer {
-        match call(&mut self.0, 0) {
+        match call(&mut self.0, 0, &mut Context::from_waker(Waker::noop())) {
             Ok(_) => Answer::Success,
             Err(_) => Answer::Failure,
         }
@@ -170,7 +177,7 @@ pub fn runtime() -> &'static Runtime {
 /// Polls `future` to its end with a waker that does nothing.
 #[inline]
 pub fn finish<F: Future>(future: F) -> F::Output {
-    poll_to_end(pin!(future))
+    poll_to_end(pin!(future), &mut Context::from_waker(Waker::noop()))
 }
 
 /// What a caller does: ready, call, poll to the end.
@@ -179,24 +186,26 @@ pub fn finish<F: Future>(future: F) -> F::Output {
     reason = "the harness's own calls and copies must not count as the subject's"
 )]
 #[inline(always)]
-fn call<S: Service<Request>>(service: &mut S, request: Request) -> Result<S::Response, S::Error> {
-    let mut context = Context::from_waker(Waker::noop());
+fn call<S: Service<Request>>(
+    service: &mut S,
+    request: Request,
+    context: &mut Context<'_>,
+) -> Result<S::Response, S::Error> {
     loop {
-        match service.poll_ready(&mut context) {
+        match service.poll_ready(context) {
             Poll::Ready(Ok(())) => break,
             Poll::Ready(Err(error)) => return Err(error),
             Poll::Pending => spin_loop(),
         }
     }
-    poll_to_end(pin!(service.call(request)))
+    poll_to_end(pin!(service.call(request)), context)
 }
 
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn poll_to_end<F: Future>(mut future: Pin<&mut F>) -> F::Output {
-    let mut context = Context::from_waker(Waker::noop());
+fn poll_to_end<F: Future>(mut future: Pin<&mut F>, context: &mut Context<'_>) -> F::Output {
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
             return output;
         }
         spin_loop();

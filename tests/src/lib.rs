@@ -18,3 +18,8 @@ pub mod grpc;
 pub mod server;
 
 pub use self::server::Server;
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -8,7 +8,6 @@
 )]
 
 use std::{
-    convert::Infallible,
     future::Future,
     num::NonZeroU32,
     pin::pin,
@@ -157,6 +156,8 @@ fn a_call_through_a_keyed_circuit_that_exists_allocates_nothing() {
 #[cfg(feature = "http")]
 #[test]
 fn an_http_answer_that_is_observed_to_its_end_allocates_nothing() {
+    use std::convert::Infallible;
+
     use http::Response;
     use http_body::{Body, Frame, SizeHint};
 

@@ -1,5 +1,7 @@
 //! What the breaker asks of the types around it: nothing that it does not need.
 
+use std::marker::PhantomData;
+
 use brownout::{
     breaker::{Circuit, CircuitBreakerLayer, KeyedCircuits},
     core::{AtHead, BoxError, ErrIsFailure, Fail, Rejected},
@@ -170,4 +172,27 @@ fn handles_go_anywhere() {
     anywhere::<KeyedCircuits<String>>();
     anywhere::<CircuitBreakerLayer<AtHead<ErrIsFailure>>>();
     anywhere::<Rejected>();
+}
+
+/// Says of a type whether it is a layer: the inherent constant hides the trait's wherever its bound holds.
+struct Asked<T>(PhantomData<T>);
+
+trait OrNot {
+    const IS_LAYER: bool = false;
+}
+
+impl<T> OrNot for Asked<T> {}
+
+impl<T: Layer<()>> Asked<T> {
+    const IS_LAYER: bool = true;
+}
+
+#[test]
+fn nobody_gets_a_breaker_that_was_not_told_how_to_judge() {
+    type Judged = CircuitBreakerLayer<AtHead<ErrIsFailure>>;
+    let layers = [
+        Asked::<CircuitBreakerLayer>::IS_LAYER,
+        Asked::<Judged>::IS_LAYER,
+    ];
+    assert_eq!(layers, [false, true]);
 }

@@ -9,7 +9,7 @@ use brownout::{
     registry::{CircuitMode, EventKind, Order, OverrideId},
 };
 use brownout_testing::{Behaviour, ProbeHandle, ProbeService, TestError};
-use tokio::time::advance;
+use tokio::{task::JoinHandle, time::advance};
 use tower::Layer;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -37,6 +37,19 @@ pub(crate) fn exact() -> PolicyBuilder {
 pub(crate) fn circuit(policy: PolicyBuilder) -> Circuit {
     Circuit::builder(&dependency())
         .policy(policy.build().unwrap())
+        .build()
+}
+
+/// A circuit of a dependency that has a public name, or none.
+#[cfg(feature = "http")]
+pub(crate) fn named(public_name: Option<&str>) -> Circuit {
+    let registry = Registry::builder().seed(7).build().unwrap();
+    let mut dependency = registry.dependency("pg-primary.internal");
+    if let Some(name) = public_name {
+        dependency = dependency.public_name(name);
+    }
+    Circuit::builder(&dependency.register().unwrap())
+        .policy(exact().build().unwrap())
         .build()
 }
 
@@ -130,4 +143,11 @@ pub(crate) fn history(dependency: &Dependency) -> Vec<String> {
         .iter()
         .filter_map(|event| said(&event.kind))
         .collect()
+}
+
+/// The answer of a call in a task of its own. One that is never woken fails the test, after a day of paused time,
+/// instead of hanging it.
+pub(crate) async fn answer_of<T>(call: JoinHandle<T>) -> T {
+    let answer = tokio::time::timeout(HOUR * 24, call).await;
+    answer.expect("the call was never woken").unwrap()
 }

@@ -30,6 +30,10 @@ mod ramp;
 mod readiness;
 mod reconfigure;
 mod refusals;
+#[cfg(feature = "grpc")]
+mod refusals_grpc;
+#[cfg(feature = "http")]
+mod refusals_http;
 mod registry_reports;
 #[cfg(feature = "grpc")]
 mod verdicts_grpc;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::common::{
-    Breaker, HOUR, Probe, SECOND, breaker, circuit, exact, fail, half_open, impose, ms,
+    Breaker, HOUR, Probe, SECOND, answer_of, breaker, circuit, exact, fail, half_open, impose, ms,
     open_and_close, pass_the_deadline, probe, reason_of, succeed, trip,
 };
 
@@ -182,7 +182,7 @@ async fn those_who_wait_for_the_inner_service_are_told_when_the_circuit_opens() 
     let opened = Instant::now();
     trip(&circuit);
     for call in waiting {
-        assert_eq!(reason_of(call.await.unwrap()), RejectReason::CircuitOpen);
+        assert_eq!(reason_of(answer_of(call).await), RejectReason::CircuitOpen);
     }
     assert_eq!(opened.elapsed(), Duration::ZERO);
     assert_eq!(inner.counts().calls, 0);
@@ -198,7 +198,7 @@ async fn those_who_wait_for_the_inner_service_are_told_when_an_operator_forces_t
     let imposed = Instant::now();
     impose(circuit.dependency(), CircuitMode::ForcedOpen, HOUR);
     assert_eq!(
-        reason_of(call.await.unwrap()),
+        reason_of(answer_of(call).await),
         RejectReason::CircuitForcedOpen
     );
     assert_eq!(imposed.elapsed(), Duration::ZERO);

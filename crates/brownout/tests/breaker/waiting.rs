@@ -23,7 +23,8 @@ use tokio::{
 use tower::{Layer, Service, ServiceExt};
 
 use crate::common::{
-    HOUR, Probe, SECOND, circuit, dependency, exact, half_open, impose, ms, probe, succeed, trip,
+    HOUR, Probe, SECOND, answer_of, circuit, dependency, exact, half_open, impose, ms, probe,
+    succeed, trip,
 };
 
 type Waiting = CircuitBreaker<Probe, AtHead<ErrIsFailure>, Same>;
@@ -68,7 +69,7 @@ async fn everyone_who_waits_is_let_in_once_the_circuit_has_closed() {
     succeed(&circuit, 1);
     assert_eq!(circuit.state(), CircuitState::Closed);
     for (n, call) in (0..).zip(crowd) {
-        assert_eq!(call.await.unwrap().unwrap(), n);
+        assert_eq!(answer_of(call).await.unwrap(), n);
     }
     assert_eq!(closing.elapsed(), Duration::ZERO);
 }
@@ -86,7 +87,7 @@ async fn a_place_that_a_probe_gives_back_wakes_those_who_wait() {
             drop(probe);
         }
         for call in crowd {
-            call.await.unwrap().unwrap();
+            answer_of(call).await.unwrap();
         }
         assert_eq!(freed.elapsed(), Duration::ZERO);
     }
@@ -100,7 +101,7 @@ async fn an_operator_who_forces_the_circuit_closed_lets_in_everyone_who_waits() 
     let forced = Instant::now();
     impose(circuit.dependency(), CircuitMode::ForcedClosed, HOUR);
     for call in crowd {
-        call.await.unwrap().unwrap();
+        answer_of(call).await.unwrap();
     }
     assert_eq!(forced.elapsed(), Duration::ZERO);
 }
@@ -115,7 +116,7 @@ async fn an_operator_who_releases_the_circuit_lets_in_everyone_who_waits() {
     let released = Instant::now();
     circuit.dependency().registry().release(id).unwrap();
     for call in crowd {
-        call.await.unwrap().unwrap();
+        answer_of(call).await.unwrap();
     }
     assert_eq!(released.elapsed(), Duration::ZERO);
 }
@@ -126,7 +127,7 @@ async fn an_order_that_expires_lets_in_everyone_who_waits() {
     impose(circuit.dependency(), CircuitMode::ForcedOpen, HOUR);
     let asked = Instant::now();
     for call in crowd(&circuit, 20).await {
-        call.await.unwrap().unwrap();
+        answer_of(call).await.unwrap();
     }
     assert!(
         (HOUR..HOUR + ms(2)).contains(&asked.elapsed()),
@@ -143,7 +144,7 @@ async fn a_new_policy_with_more_probes_lets_in_those_who_wait_for_a_place() {
     let changed = Instant::now();
     circuit.reconfigure(exact().probes(3).build().unwrap());
     for call in crowd {
-        call.await.unwrap().unwrap();
+        answer_of(call).await.unwrap();
     }
     assert_eq!(changed.elapsed(), Duration::ZERO);
 }
@@ -158,7 +159,7 @@ async fn an_operator_wakes_those_who_wait_for_one_circuit_of_a_keyed_family() {
     let released = Instant::now();
     dependency.registry().release(id).unwrap();
     for call in crowd {
-        call.await.unwrap().unwrap();
+        answer_of(call).await.unwrap();
     }
     assert_eq!(released.elapsed(), Duration::ZERO);
 }

@@ -12,10 +12,12 @@ use tokio::time::advance;
 
 use crate::{
     ops::{Advance, Op},
-    rules::MS,
+    rules::{MS, Rules},
 };
 
 const TICKETS: usize = 20;
+
+pub(crate) type Answer = Result<(), (RejectReason, Option<Duration>)>;
 
 pub(crate) struct Lone {
     registry: Registry,
@@ -24,7 +26,7 @@ pub(crate) struct Lone {
     pub(crate) tickets: Vec<Ticket>,
     orders: Vec<OverrideId>,
     /// How each call that asked for leave fared.
-    pub(crate) answers: Vec<Result<(), (RejectReason, Option<Duration>)>>,
+    pub(crate) answers: Vec<Answer>,
 }
 
 impl Lone {
@@ -42,7 +44,7 @@ impl Lone {
     }
 
     /// Does what can be done without a model; `policy` is what a reconfiguration changes to.
-    pub(crate) async fn apply(&mut self, op: &Op, policy: impl Fn(&crate::rules::Rules) -> Policy) {
+    pub(crate) async fn apply(&mut self, op: &Op, policy: impl Fn(&Rules) -> Policy) {
         match op {
             Op::Admit | Op::AdmitElsewhere => {
                 if self.tickets.len() < TICKETS {

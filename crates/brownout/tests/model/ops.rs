@@ -81,7 +81,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => advance().prop_map(Op::AdvanceUnseen),
         2 => rules().prop_map(|rules| Op::Reconfigure(Box::new(rules))),
         1 => Just(Op::ClearCounts),
-        2 => (mode(), select(vec![1, MS, 20 * MS])).prop_map(|(mode, ttl)| Op::Impose(mode, ttl)),
+        2 => (mode(), select(vec![1, MS, 20 * MS, 80_000 * MS])).prop_map(|(mode, ttl)| Op::Impose(mode, ttl)),
         2 => which.prop_map(Op::Release),
     ]
 }

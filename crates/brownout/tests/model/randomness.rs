@@ -12,7 +12,7 @@ use tokio::time::advance;
 
 use crate::{
     check,
-    lone::Lone,
+    lone::{Answer, Lone},
     ops::{Op, ops},
     paused,
     rules::{Rules, rules},
@@ -79,21 +79,14 @@ fn the_same_seed_gives_the_same_history() {
     });
 }
 
-async fn history(
-    seed: u64,
-    policy: Policy,
-    ops: &[Op],
-) -> (
-    Vec<Stats>,
-    Vec<Result<(), (RejectReason, Option<Duration>)>>,
-) {
+async fn history(seed: u64, policy: Policy, ops: &[Op]) -> (Vec<Stats>, Vec<Answer>) {
     let mut lone = Lone::new(policy, seed);
-    let mut seen = Vec::new();
+    let mut pictures = Vec::new();
     for op in ops {
         lone.apply(op, Rules::random_policy).await;
-        seen.push(lone.stats());
+        pictures.push(lone.stats());
     }
-    (seen, lone.answers)
+    (pictures, lone.answers)
 }
 
 #[test]
