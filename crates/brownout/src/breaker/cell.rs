@@ -20,8 +20,9 @@ use crate::core::{Origin, RejectReason, Rejected, Verdict};
 use super::{
     clock::Clock,
     counts::Stripe,
-    engine::{Effects, Engine, Pass, Stage},
+    engine::{Alarm, Effects, Engine},
     machine::{Nanos, Refusal, nanos},
+    pass::{CLOSED, CLOSED_TIMED, CLOSED_WINDOWED, Course, KIND, Pass, UNKNOWN},
     policy::Policy,
     voice::Voice,
     waiters::Waiters,
@@ -30,6 +31,8 @@ use super::{
 /// One circuit.
 pub(super) struct Core {
     pub(super) engine: Engine,
+    /// The shared one, at hand.
+    pub(super) clock: Clock,
     pub(super) shared: Arc<Shared>,
     /// Names this circuit within a keyed family.
     pub(super) key: Option<Arc<str>>,
@@ -110,11 +113,21 @@ impl Cell {
     }
 
     /// The refusal of a call whose service was made ready by passing it by.
-    pub(super) fn pass_by(&self) -> Pass {
-        let refusal = self.core.engine.refusal(&self.stripe);
-        Pass::refused(match self.core.shared.mode.get() {
-            Some(imposed) if imposed.value == CircuitMode::ForcedOpen => self.forced_open(imposed.until),
-            _ => refusal,
+    #[inline]
+    pub(super) fn pass_by(&self, reason: RejectReason) -> Pass {
+        self.core.engine.pass_by(&self.stripe, reason)
+    }
+
+    /// The same where an operator holds the circuit open.
+    #[cold]
+    pub(super) fn pass_by_order(&self) -> Pass {
+        let pass = self
+            .core
+            .engine
+            .pass_by(&self.stripe, RejectReason::CircuitForcedOpen);
+        let imposed = self.core.shared.mode.get();
+        imposed.map_or(pass, |imposed| {
+            Pass::refused(self.forced_open(imposed.until))
         })
     }
 
@@ -126,12 +139,33 @@ impl Cell {
         })
     }
 
-    /// The shortest way in, for a closed circuit that nobody steers.
-    #[inline]
+    /// The shortest way in, for a closed circuit that nobody steers. `None` asks for [`admit`](Self::admit).
+    #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
+    #[inline(always)]
     pub(super) fn admit_plainly(&self) -> Option<Pass> {
-        self.core.engine.admit_plainly()
+        let gate = self.core.engine.gate();
+        let mut pass = Pass::new(gate, UNKNOWN);
+        if gate & KIND > CLOSED_WINDOWED {
+            if gate & KIND != CLOSED_TIMED {
+                return None;
+            }
+            (pass.at, pass.course) = self.admit_timed();
+            if !pass.course.is_counted() {
+                return None;
+            }
+        }
+        Some(pass)
     }
 
+    /// When the call is admitted, and where it is counted, if that needs no closer look.
+    #[inline(never)]
+    fn admit_timed(&self) -> (Nanos, Course) {
+        let now = self.now();
+        let course = self.core.engine.admit_timed(&self.stripe, now);
+        (now, course.unwrap_or(Course::OUT))
+    }
+
+    #[inline(never)]
     pub(super) fn admit(&self) -> Pass {
         if !self.core.shared.mode.is_set()
             && let Some(pass) = self.core.engine.admit_fast(&self.stripe, || self.now())
@@ -149,9 +183,11 @@ impl Cell {
             .core
             .engine
             .admit(&self.stripe, mode, self.now(), self.draw());
-        self.core.tell(effects);
+        self.core.tell(&effects);
         match imposed {
-            Some(imposed) if pass.refusal().is_some() => Pass::refused(self.forced_open(imposed.until)),
+            Some(imposed) if pass.refusal().is_some() => {
+                Pass::refused(self.forced_open(imposed.until))
+            }
             _ => pass,
         }
     }
@@ -163,7 +199,7 @@ impl Cell {
             .core
             .engine
             .admit_failure(self.mode(), self.now(), self.draw());
-        self.core.tell(effects);
+        self.core.tell(&effects);
         if let Some(pass) = pass {
             self.settled(pass, Verdict::Failure);
         }
@@ -172,58 +208,92 @@ impl Cell {
     /// The head of an answer has come.
     pub(super) fn headed(&self, pass: &mut Pass, head: Verdict) {
         let engine = &self.core.engine;
-        Engine::returned(&self.stripe, pass);
+        engine.returned(&self.stripe, pass);
         let slow = engine.is_slow(pass, self.now());
-        pass.course.stage = if slow { Stage::HeadedLate } else { Stage::Headed };
+        pass.course = if slow {
+            Course::HEADED_LATE
+        } else {
+            Course::HEADED
+        };
         if pass.is_probe() {
             let verdict = Some((head, slow));
             self.core
-                .tell(engine.probe(pass, true, verdict, self.now(), self.draw()));
+                .tell(&engine.probe(pass, true, verdict, self.now(), self.draw()));
         }
     }
 
-    /// The shortest way out: a success that only has to be counted.
+    /// The short ways out, for a success that only has to be counted: says whether it was.
     #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
     #[inline(always)]
-    pub(super) fn succeeded_plainly(&self, pass: &Pass) -> bool {
+    pub(super) fn succeeded(&self, gate: u64, at: Nanos, course: &mut Course) -> bool {
         let engine = &self.core.engine;
-        let plain = engine.only_counts(pass, || self.clock.now());
+        // The gate that admitted the call still stands, so its generation is the present one.
+        let stands = gate == engine.gate();
+        let kind = gate & KIND;
+        // Asked first, because whoever has admitted the call knows the answer.
+        if course.is_counted() {
+            return stands
+                && kind == CLOSED_TIMED
+                && self.succeeded_in_time(at, std::mem::replace(course, Course::OUT));
+        }
+        let plain = stands
+            && (kind == CLOSED || (kind == CLOSED_WINDOWED && engine.only_counts(self.now())));
         if plain {
             engine.count_success(&self.stripe);
         }
         plain
     }
 
-    pub(super) fn settled(&self, mut pass: Pass, verdict: Verdict) {
+    /// The same where the gate takes times. In any case the call no longer hangs.
+    #[inline(never)]
+    pub(super) fn succeeded_in_time(&self, at: Nanos, course: Course) -> bool {
         let engine = &self.core.engine;
-        let now = if engine.judges_by_time() { self.now() } else { 0 };
-        if verdict == Verdict::Success && engine.only_counts_timed(&pass, now) {
-            Engine::returned(&self.stripe, &mut pass);
+        // Before the clock is read: then there is less to keep meanwhile.
+        engine.ended(&self.stripe, course);
+        let plain = engine.only_counts_timed(at, self.now());
+        if plain {
             engine.count_success(&self.stripe);
-            return;
         }
-        self.settled_otherwise(&mut pass, verdict, now);
+        plain
     }
 
-    fn settled_otherwise(&self, pass: &mut Pass, verdict: Verdict, now: Nanos) {
-        let engine = &self.core.engine;
-        let slow = match pass.course.stage {
-            Stage::Out => {
-                Engine::returned(&self.stripe, pass);
-                engine.is_slow(pass, now)
+    /// A failure that only has to be counted and looked at: says whether that was enough.
+    #[inline(never)]
+    pub(super) fn failed_plainly(&self, gate: u64) -> bool {
+        let now = self.now();
+        match self.core.engine.failed_plainly(&self.stripe, gate, now) {
+            Ok(None) => true,
+            Ok(Some(alarm)) => {
+                self.trip(alarm);
+                true
             }
-            stage => stage == Stage::HeadedLate,
+            Err(()) => false,
+        }
+    }
+
+    pub(super) fn settled(&self, mut pass: Pass, verdict: Verdict) {
+        let engine = &self.core.engine;
+        let now = if engine.judges_by_time() {
+            self.now()
+        } else {
+            0
+        };
+        let pass = &mut pass;
+        let slow = if pass.course.is_out() {
+            engine.returned(&self.stripe, pass);
+            engine.is_slow(pass, now)
+        } else {
+            pass.course == Course::HEADED_LATE
         };
         if !pass.is_probe() {
             if let Some(alarm) = engine.judged(&self.stripe, pass, verdict, slow, now) {
-                self.core
-                    .tell(engine.trip(alarm, self.mode(), self.now(), self.draw()));
+                self.trip(alarm);
             }
-        } else if pass.course.stage == Stage::Out || verdict.is_failure() {
+        } else if pass.course.is_out() || verdict.is_failure() {
             self.probe_settled(pass, verdict, slow);
         } else {
             // The head has already spoken for it.
-            engine.count_apart(&self.stripe, verdict);
+            self.stripe.count_apart(verdict);
         }
     }
 
@@ -232,15 +302,15 @@ impl Cell {
             return;
         }
         let engine = &self.core.engine;
-        Engine::returned(&self.stripe, &mut pass);
+        engine.returned(&self.stripe, &mut pass);
         if engine.abandoned_fails(&pass, || self.now()) {
             self.settled(pass, Verdict::Failure);
             return;
         }
-        engine.abandoned(&self.stripe);
-        if pass.is_probe() && pass.course.stage == Stage::Out {
+        self.stripe.abandoned.fetch_add(1, Relaxed);
+        if pass.is_probe() && pass.course.is_out() {
             self.core
-                .tell(engine.probe(&pass, true, None, self.now(), self.draw()));
+                .tell(&engine.probe(&pass, true, None, self.now(), self.draw()));
         }
     }
 
@@ -254,18 +324,29 @@ impl Cell {
     }
 
     #[cold]
+    fn trip(&self, alarm: Alarm) {
+        let effects = self
+            .core
+            .engine
+            .trip(alarm, self.mode(), self.now(), self.draw());
+        self.core.tell(&effects);
+    }
+
+    #[cold]
     fn probe_settled(&self, pass: &Pass, verdict: Verdict, slow: bool) {
         let engine = &self.core.engine;
-        engine.count_apart(&self.stripe, verdict);
-        let returned = pass.course.stage == Stage::Out;
+        self.stripe.count_apart(verdict);
+        let returned = pass.course.is_out();
         let verdict = Some((verdict, slow));
         self.core
-            .tell(engine.probe(pass, returned, verdict, self.now(), self.draw()));
+            .tell(&engine.probe(pass, returned, verdict, self.now(), self.draw()));
     }
 
     fn forced_open(&self, until: Instant) -> Refusal {
         let left = until.saturating_duration_since(Instant::now());
-        let at = self.now().saturating_add(nanos(left.min(FORCED_RETRY_AFTER)));
+        let at = self
+            .now()
+            .saturating_add(nanos(left.min(FORCED_RETRY_AFTER)));
         Refusal {
             reason: RejectReason::CircuitForcedOpen,
             until: Some(at),
@@ -281,22 +362,27 @@ impl Cell {
 const FORCED_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 impl Core {
-    /// Whether a call would be refused now.
-    pub(super) fn refuses(&self) -> bool {
-        if self.shared.mode.is_set()
-            && let Some(imposed) = self.shared.mode.get()
-        {
-            return imposed.value == CircuitMode::ForcedOpen;
-        }
-        self.engine.refuses(|| self.shared.clock.now())
+    /// Whether the time of a gate that [refuses plainly](super::pass::refuses_plainly) is not over.
+    #[inline(never)]
+    pub(super) fn still_refuses(&self) -> bool {
+        let now = self.clock.now();
+        now < self.engine.refuses_until()
     }
 
-    pub(super) fn reconfigure(&self, policy: Arc<Policy>) {
+    /// Why a call would be refused now, if it would.
+    #[inline(never)]
+    pub(super) fn refuses(&self) -> Option<RejectReason> {
+        match self.shared.mode.get() {
+            Some(imposed) => (imposed.value == CircuitMode::ForcedOpen)
+                .then_some(RejectReason::CircuitForcedOpen),
+            None => self.engine.refuses(|| self.clock.now()),
+        }
+    }
+
+    pub(super) fn reconfigure(&self, policy: &Arc<Policy>) {
         let draw = || self.shared.random.unit();
-        let effects = self
-            .engine
-            .reconfigure(policy, self.shared.clock.now(), draw);
-        self.tell(effects);
+        let effects = self.engine.reconfigure(policy, self.clock.now(), draw);
+        self.tell(&effects);
     }
 
     /// An operator has set or released a mode, or one has expired.
@@ -307,16 +393,18 @@ impl Core {
 
     /// Tells the registry, the log and whoever waits what has happened. Called without any lock.
     #[inline]
-    pub(super) fn tell(&self, effects: Effects) {
+    pub(super) fn tell(&self, effects: &Effects) {
         if !effects.is_empty() {
             self.tell_all(effects);
         }
     }
 
     #[cold]
-    fn tell_all(&self, effects: Effects) {
+    fn tell_all(&self, effects: &Effects) {
         for transition in &effects.transitions {
-            self.shared.voice.moved(&self.shared, self.key.as_ref(), transition);
+            self.shared
+                .voice
+                .moved(&self.shared, self.key.as_ref(), transition);
         }
         if let Some((cause, generation)) = effects.would_open {
             self.shared

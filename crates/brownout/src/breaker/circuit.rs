@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use brownout_registry::{CircuitState, Dependency, Subscription};
 use tokio::time::Instant;
 
-use crate::core::Rejected;
+use crate::core::{RejectReason, Rejected};
 
 use super::{
     cell::{Cell, Core, Shared, thread},
@@ -65,11 +65,11 @@ impl Circuit {
         }
     }
 
-    pub(super) fn of_cell(cell: Arc<Cell>) -> Self {
+    pub(super) fn of_cell(cell: &Arc<Cell>) -> Self {
         Self {
             handles: Arc::new(Handles {
                 core: Arc::clone(&cell.core),
-                cells: std::array::from_fn(|_| Arc::clone(&cell)),
+                cells: std::array::from_fn(|_| Arc::clone(cell)),
                 _mode_changes: None,
             }),
         }
@@ -89,10 +89,16 @@ impl Circuit {
         }
     }
 
-    /// Whether the circuit is closed, and no operator has a say.
+    /// How calls are admitted and refused, as of now.
     #[inline]
-    pub(super) fn is_plainly_closed(&self) -> bool {
-        self.handles.core.engine.is_plainly_closed()
+    pub(super) fn gate(&self) -> u64 {
+        self.handles.core.engine.gate()
+    }
+
+    /// Whether the time of a gate that refuses plainly is not over.
+    #[inline]
+    pub(super) fn still_refuses(&self) -> bool {
+        self.handles.core.still_refuses()
     }
 
     /// The dependency that the circuit guards and reports on.
@@ -134,7 +140,7 @@ impl Circuit {
     /// changes between time and calls: then it starts empty.
     pub fn reconfigure(&self, policy: Policy) {
         let cell = self.cell();
-        cell.core.reconfigure(Arc::new(policy));
+        cell.core.reconfigure(&Arc::new(policy));
         cell.core.shared.waiters.wake_all();
     }
 
@@ -143,7 +149,7 @@ impl Circuit {
     pub fn clear_counts(&self) {
         let cell = self.cell();
         let effects = cell.core.engine.clear_counts(cell.now(), cell.draw());
-        cell.core.tell(effects);
+        cell.core.tell(&effects);
     }
 
     #[inline]
@@ -155,8 +161,9 @@ impl Circuit {
         &self.handles.core.shared.waiters
     }
 
-    /// Whether a call would be refused now.
-    pub(super) fn refuses(&self) -> bool {
+    /// Why a call would be refused now, if it would.
+    #[inline]
+    pub(super) fn refuses(&self) -> Option<RejectReason> {
         self.handles.core.refuses()
     }
 
@@ -164,7 +171,7 @@ impl Circuit {
         let cell = self.cell();
         let mut effects = Effects::default();
         let seen = cell.core.engine.look(cell.now(), cell.draw(), &mut effects);
-        cell.core.tell(effects);
+        cell.core.tell(&effects);
         seen
     }
 }
@@ -185,7 +192,7 @@ impl CircuitBuilder {
     }
 
     /// How many threads can count outcomes without sharing a cache line, rounded up to a power of two between 1 and
-    /// 64. Default 8, at 128 bytes each; judging a failure reads them all.
+    /// 64. Default 8, at about 300 bytes each; judging a failure reads them all.
     pub fn stripes(mut self, stripes: usize) -> Self {
         self.stripes = stripes.clamp(1, MOST_STRIPES).next_power_of_two();
         self
@@ -195,7 +202,8 @@ impl CircuitBuilder {
     pub fn build(self) -> Circuit {
         let mode = self.dependency.circuit_override();
         let core = Arc::new(Core {
-            engine: Engine::new(Arc::new(self.policy), self.stripes),
+            engine: Engine::new(&Arc::new(self.policy), self.stripes),
+            clock: self.clock,
             shared: Arc::new(Shared {
                 mode: mode.clone(),
                 clock: self.clock,

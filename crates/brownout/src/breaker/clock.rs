@@ -2,7 +2,7 @@
 //!
 //! A call reads the clock once or twice, and on this path turning an `Instant` into a number by subtraction costs more
 //! than the reading itself. The standard library has no other way, except that an `Instant` hashes: what it feeds to a
-//! hasher are its seconds and nanoseconds. [`Stopwatch`] listens to that, having first made sure, when it was made,
+//! hasher are its seconds and nanoseconds. [`Clock`] listens to that, having first made sure, when it was made,
 //! that on this platform it hears what it expects; where it does not, it subtracts.
 
 use std::{
@@ -15,10 +15,15 @@ use tokio::time::Instant;
 use super::machine::{Nanos, nanos};
 
 /// Where a circuit's time comes from, as nanoseconds since the circuit was made.
+///
+/// Its kind is a word of its own: hidden in an `Instant`, finding it out costs a few instructions more.
 #[derive(Clone, Copy, Debug)]
+#[repr(u32)]
 pub(super) enum Clock {
-    /// Tokio's, which tests can pause.
-    Tokio(Stopwatch),
+    /// Tokio's, which tests can pause. Its epoch is what that hashes to.
+    Listening(Nanos),
+    /// Tokio's, where hashes cannot be relied on.
+    Subtracting(Instant),
     /// The kernel's coarse monotonic clock: cheaper, and up to a tick (1 to 4 ms) behind. Not paused by tests.
     #[cfg(feature = "coarse-clock")]
     Coarse(coarsetime::Instant),
@@ -26,7 +31,16 @@ pub(super) enum Clock {
 
 impl Clock {
     pub(super) fn tokio(epoch: Instant) -> Self {
-        Self::Tokio(Stopwatch::new(epoch))
+        let probes = [1, 999_999_999, 1_000_000_000, 86_400_123_456_789];
+        let reliable = probes.iter().all(|&apart| {
+            let later = epoch.checked_add(Duration::from_nanos(apart));
+            later.is_some_and(|later| hear(later).wrapping_sub(hear(epoch)) == apart)
+        });
+        if reliable {
+            Self::Listening(hear(epoch))
+        } else {
+            Self::Subtracting(epoch)
+        }
     }
 
     #[cfg(feature = "coarse-clock")]
@@ -35,43 +49,38 @@ impl Clock {
     }
 
     #[inline]
-    pub(super) fn now(self) -> Nanos {
+    pub(super) fn now(&self) -> Nanos {
+        if let Self::Listening(epoch) = self {
+            let now = Instant::now();
+            listen(*epoch, now)
+        } else {
+            self.otherwise()
+        }
+    }
+
+    // Not inlined: the compiler would have what all kinds read in common read before the clock, and kept meanwhile.
+    #[inline(never)]
+    fn otherwise(&self) -> Nanos {
         match self {
-            Self::Tokio(stopwatch) => stopwatch.read(Instant::now()),
             #[cfg(feature = "coarse-clock")]
-            Self::Coarse(origin) => coarsetime::Instant::now().duration_since(origin).as_nanos(),
+            Self::Coarse(origin) => coarsetime::Instant::now()
+                .duration_since(*origin)
+                .as_nanos(),
+            Self::Subtracting(epoch) => subtract(*epoch),
+            Self::Listening(epoch) => listen(*epoch, Instant::now()),
         }
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stopwatch {
-    epoch: Instant,
-    /// What the epoch hashes to, if hashes can be relied on.
-    heard: Option<Nanos>,
+#[inline]
+fn listen(epoch: Nanos, now: Instant) -> Nanos {
+    // A clock does not go back, but a reading may be older than the epoch of a circuit made since.
+    hear(now).saturating_sub(epoch)
 }
 
-impl Stopwatch {
-    fn new(epoch: Instant) -> Self {
-        let probes = [1, 999_999_999, 1_000_000_000, 86_400_123_456_789];
-        let reliable = probes.iter().all(|&apart| {
-            let later = epoch.checked_add(Duration::from_nanos(apart));
-            later.is_some_and(|later| hear(later).wrapping_sub(hear(epoch)) == apart)
-        });
-        Self {
-            epoch,
-            heard: reliable.then(|| hear(epoch)),
-        }
-    }
-
-    #[inline]
-    fn read(self, now: Instant) -> Nanos {
-        match self.heard {
-            // A clock does not go back, but a reading may be older than the epoch of a circuit made since.
-            Some(epoch) => hear(now).saturating_sub(epoch),
-            None => nanos(now.saturating_duration_since(self.epoch)),
-        }
-    }
+#[cold]
+fn subtract(epoch: Instant) -> Nanos {
+    nanos(Instant::now().saturating_duration_since(epoch))
 }
 
 #[inline]
@@ -117,25 +126,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_heard_is_what_subtraction_says() {
         let epoch = Instant::now();
-        let stopwatch = Stopwatch::new(epoch);
+        let clock = Clock::tokio(epoch);
         #[cfg(target_os = "linux")]
-        assert!(stopwatch.heard.is_some(), "hearing works where services run");
-        let deaf = Stopwatch {
-            heard: None,
-            ..stopwatch
+        assert!(
+            matches!(clock, Clock::Listening(_)),
+            "hearing works where services run"
+        );
+        let Clock::Listening(heard) = clock else {
+            return;
         };
         for step in [1, 7, 1_000_000, 999_999_999, 3_600_000_000_001] {
             tokio::time::advance(Duration::from_nanos(step)).await;
-            let now = Instant::now();
-            assert_eq!(stopwatch.read(now), deaf.read(now));
+            assert_eq!(listen(heard, Instant::now()), subtract(epoch));
         }
-        assert_eq!(stopwatch.read(epoch), 0);
+        assert_eq!(listen(heard, epoch), 0);
     }
 
     #[test]
     fn a_reading_from_before_the_epoch_is_zero() {
-        let before = Instant::now();
-        let stopwatch = Stopwatch::new(before + Duration::from_secs(5));
-        assert_eq!(stopwatch.read(before), 0);
+        let epoch = Instant::now() + Duration::from_secs(5);
+        for clock in [Clock::tokio(epoch), Clock::Subtracting(epoch)] {
+            assert_eq!(clock.now(), 0);
+        }
     }
 }

@@ -7,7 +7,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::core::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering::{Acquire, Relaxed, Release}};
+use crate::core::{
+    Verdict,
+    sync::{
+        AtomicU8, AtomicU32, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
 
 use super::{hanging::Hanging, machine::Nanos};
 
@@ -41,10 +47,12 @@ impl Sums {
     }
 }
 
-/// Totals of one stripe, on cache lines of their own (two: adjacent lines are fetched in pairs).
-#[repr(align(128))]
+/// Totals of one stripe, and room behind them that keeps the next one off their cache lines.
+///
+/// Room rather than alignment, because only stripes that have neighbours need it: the one of a keyed circuit, of which
+/// there may be very many, has none.
 #[derive(Debug)]
-pub(super) struct Stripe {
+pub(super) struct Stripe<R: ?Sized = [u8]> {
     pub(super) successes: AtomicU64,
     pub(super) failures: AtomicU64,
     pub(super) slow: AtomicU64,
@@ -55,9 +63,23 @@ pub(super) struct Stripe {
     pub(super) apart_successes: AtomicU64,
     pub(super) apart_failures: AtomicU64,
     hanging: OnceLock<Box<Hanging>>,
+    _room: R,
 }
 
+/// Two cache lines: adjacent ones are fetched in pairs.
+const ROOM: usize = 128;
+
 impl Stripe {
+    /// One of several.
+    pub(super) fn among_others() -> Arc<Self> {
+        Arc::new(Stripe::with([0; ROOM]))
+    }
+
+    /// The only one of its circuit.
+    pub(super) fn alone() -> Arc<Self> {
+        Arc::new(Stripe::with([]))
+    }
+
     /// Begins to count the calls that are out, if it did not before.
     pub(super) fn count_hanging(&self) {
         self.hanging.get_or_init(|| Box::new(Hanging::new()));
@@ -68,7 +90,18 @@ impl Stripe {
         self.hanging.get().map(|hanging| &**hanging)
     }
 
-    pub(super) fn new() -> Self {
+    /// Counts a verdict in the totals only.
+    pub(super) fn count_apart(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::Success => self.apart_successes.fetch_add(1, Relaxed),
+            Verdict::Failure | Verdict::Trip { .. } => self.apart_failures.fetch_add(1, Relaxed),
+            Verdict::Neutral => self.neutral.fetch_add(1, Relaxed),
+        };
+    }
+}
+
+impl<R> Stripe<R> {
+    fn with(room: R) -> Self {
         Self {
             successes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -79,23 +112,33 @@ impl Stripe {
             apart_successes: AtomicU64::new(0),
             apart_failures: AtomicU64::new(0),
             hanging: OnceLock::new(),
+            _room: room,
         }
     }
 }
 
 /// The totals of all stripes that windows are taken from.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "baselines and differences are taken modulo 2³²"
-)]
-pub(super) fn sum(stripes: &[Arc<Stripe>]) -> Sums {
-    let mut sums = Sums::default();
+#[inline]
+pub(super) fn sum(stripes: &[Arc<Stripe>], with_slow: bool) -> Sums {
+    let (mut successes, mut failures, mut slow) = (0_u64, 0_u64, 0_u64);
     for stripe in stripes {
-        sums.successes = sums.successes.wrapping_add(stripe.successes.load(Relaxed) as u32);
-        sums.failures = sums.failures.wrapping_add(stripe.failures.load(Relaxed) as u32);
-        sums.slow = sums.slow.wrapping_add(stripe.slow.load(Relaxed) as u32);
+        successes = successes.wrapping_add(stripe.successes.load(Relaxed));
+        failures = failures.wrapping_add(stripe.failures.load(Relaxed));
     }
-    sums
+    if with_slow {
+        for stripe in stripes {
+            slow = slow.wrapping_add(stripe.slow.load(Relaxed));
+        }
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "baselines and differences are taken modulo 2³²"
+    )]
+    Sums {
+        successes: successes as u32,
+        failures: failures as u32,
+        slow: slow as u32,
+    }
 }
 
 /// What the hot path reads of a window of time. Moved under the circuit's lock only.
@@ -132,7 +175,13 @@ impl TimeWindow {
     /// Whether a success only has to be counted.
     #[inline]
     pub(super) fn only_counts_successes(&self, now: Nanos) -> bool {
-        now < self.ends.load(Relaxed) && self.watchful.load(Relaxed) == 0
+        !self.is_over(now) && !self.is_watchful()
+    }
+
+    /// Whether the present sub-bucket is over.
+    #[inline]
+    pub(super) fn is_over(&self, now: Nanos) -> bool {
+        now >= self.ends.load(Relaxed)
     }
 
     #[inline]
@@ -142,14 +191,18 @@ impl TimeWindow {
 
     /// What the window holds.
     #[inline]
-    pub(super) fn held(&self, stripes: &[Arc<Stripe>]) -> Sums {
+    pub(super) fn held(&self, stripes: &[Arc<Stripe>], with_slow: bool) -> Sums {
         // Base before stripes: totals only grow, so a difference is never negative.
         let base = Sums {
             successes: self.base[0].load(Acquire),
             failures: self.base[1].load(Acquire),
-            slow: self.base[2].load(Acquire),
+            slow: if with_slow {
+                self.base[2].load(Acquire)
+            } else {
+                0
+            },
         };
-        sum(stripes).since(base)
+        sum(stripes, with_slow).since(base)
     }
 
     /// Notes a bad call in the present sub-bucket.
@@ -192,13 +245,19 @@ impl Baselines {
     }
 
     /// Moves the window on to `epoch`. Never back: another thread's clock reading may be older than ours.
-    pub(super) fn rotate(&mut self, now: Nanos, bucket: Nanos, window: &TimeWindow, stripes: &[Arc<Stripe>]) {
+    pub(super) fn rotate(
+        &mut self,
+        now: Nanos,
+        bucket: Nanos,
+        window: &TimeWindow,
+        stripes: &[Arc<Stripe>],
+    ) {
         let epoch = now / bucket;
         let steps = epoch.saturating_sub(window.epoch()).min(BUCKETS as u64);
         if steps == 0 {
             return;
         }
-        let totals = sum(stripes);
+        let totals = sum(stripes, true);
         for back in 0..steps {
             self.0[slot(epoch - back)] = totals;
         }
@@ -208,7 +267,7 @@ impl Baselines {
 
     /// Empties the window.
     pub(super) fn clear(&mut self, window: &TimeWindow, stripes: &[Arc<Stripe>]) {
-        let now = sum(stripes);
+        let now = sum(stripes, true);
         self.0 = [now; BUCKETS];
         window.publish(now);
         window.last_bad.store(0, Relaxed);
@@ -217,7 +276,14 @@ impl Baselines {
 
     /// Keeps what was counted when the length of a sub-bucket changes from `old` to `new` nanoseconds: each new
     /// sub-bucket starts where the old one that covers its start did.
-    pub(super) fn resize(&mut self, now: Nanos, old: Nanos, new: Nanos, window: &TimeWindow, stripes: &[Arc<Stripe>]) {
+    pub(super) fn resize(
+        &mut self,
+        now: Nanos,
+        old: Nanos,
+        new: Nanos,
+        window: &TimeWindow,
+        stripes: &[Arc<Stripe>],
+    ) {
         self.rotate(now, old, window, stripes);
         let last = now / old;
         let oldest = last.saturating_sub(BUCKETS as u64 - 1);

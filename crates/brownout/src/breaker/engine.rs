@@ -5,11 +5,7 @@
 //! reached, the lock is taken and the question asked again, exactly, before anything moves. Every generation check
 //! that matters happens under that lock.
 
-use std::{
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use brownout_registry::{CircuitMode, CircuitState};
@@ -25,9 +21,14 @@ use crate::core::{
 
 use super::{
     counts::{BUCKETS, Baselines, CallWindow, Stripe, Sums, TimeWindow},
-    hanging::STEPS,
+    hanging::{Hanging, STEPS, Steps},
     knobs::Knobs,
     machine::{Cause, Gate, Leave, Machine, Nanos, Refusal, Transition},
+    pass::{
+        ALL_PROBES_OUT, APART, CLOSED, CLOSED_OTHERWISE, CLOSED_TIMED, CLOSED_WINDOWED, CONSULT,
+        Course, KEYED_ALL_PROBES_OUT, KEYED_OPEN, KIND, KIND_BITS, OPEN, PROBE, Pass, UNKNOWN,
+        refused_by,
+    },
     policy::{Policy, Window},
     stats::Totals,
 };
@@ -44,7 +45,7 @@ pub(super) struct Engine {
     window: TimeWindow,
     calls: ArcSwapOption<CallWindow>,
     stripes: Box<[Arc<Stripe>]>,
-    hanging_checked: AtomicU64,
+    steps: Steps,
     guarded: Mutex<Guarded>,
 }
 
@@ -57,85 +58,6 @@ struct Guarded {
     imposed: bool,
     /// One of many, which nobody tells when an operator steps in: calls look for themselves.
     keyed: bool,
-}
-
-/// What a ticket remembers of its admission, or of its refusal.
-///
-/// Three words, each of which fits a register: where a call is not inlined they are handed over one by one, because a
-/// reference to all of them would force them into memory on the shortest way too.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
-    /// The gate that admitted the call, or its generation with the kind of pass.
-    pub(super) gate: u64,
-    /// When the call was admitted. Of a refused call: when it is worth trying again. [`UNKNOWN`] where nobody asked.
-    pub(super) at: Nanos,
-    pub(super) course: Course,
-}
-
-/// How far a call has got.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Course {
-    /// Where it is counted while it is out.
-    hanging: Option<NonZeroU32>,
-    pub(super) stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The call is out.
-    Out,
-    /// The head of its answer has come, in time or late.
-    Headed,
-    HeadedLate,
-    /// The call was never made.
-    Refused(RejectReason),
-}
-
-/// Later than everything: no time is a long time after it.
-const UNKNOWN: Nanos = Nanos::MAX;
-
-impl Pass {
-    #[inline]
-    fn new(gate: u64, at: Nanos) -> Self {
-        Self {
-            gate,
-            at,
-            course: Course {
-                hanging: None,
-                stage: Stage::Out,
-            },
-        }
-    }
-
-    pub(super) fn refused(refusal: Refusal) -> Self {
-        let mut pass = Self::new(APART, refusal.until.unwrap_or(UNKNOWN));
-        pass.course.stage = Stage::Refused(refusal.reason);
-        pass
-    }
-
-    /// Why the call was refused, if it was.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
-        match self.course.stage {
-            Stage::Refused(reason) => Some(Refusal {
-                reason,
-                until: (self.at != UNKNOWN).then_some(self.at),
-            }),
-            Stage::Out | Stage::Headed | Stage::HeadedLate => None,
-        }
-    }
-
-    pub(super) fn is_probe(&self) -> bool {
-        self.gate & KIND == PROBE
-    }
-
-    /// The generation of the closed circuit that admitted the call.
-    fn ordinary(&self) -> Option<u64> {
-        (self.gate & KIND <= CLOSED_OTHERWISE).then_some(self.gate >> KIND_BITS)
-    }
-
-    fn generation(&self) -> u64 {
-        self.gate >> KIND_BITS
-    }
 }
 
 /// A threshold seems to be reached; ask [`Engine::trip`].
@@ -160,37 +82,17 @@ impl Effects {
     }
 }
 
-/// Closed, and a success only has to be counted and to end a run of failures.
-const CLOSED: u64 = 0;
-/// Closed, with a window of time.
-const CLOSED_WINDOWED: u64 = 1;
-/// Closed, with a window of time, and the policy asks when calls were admitted.
-const CLOSED_TIMED: u64 = 2;
-/// Closed, but not as simple: a window of calls, one of a family.
-const CLOSED_OTHERWISE: u64 = 3;
-const OPEN: u64 = 4;
-const ALL_PROBES_OUT: u64 = 5;
-/// The machine decides, or an operator does.
-const CONSULT: u64 = 6;
-/// Not of the gate, but of passes: admitted as a probe.
-const PROBE: u64 = 7;
-/// Likewise: admitted by an operator's mode against the circuit's own will. Counted in the totals, moves nothing.
-const APART: u64 = 8;
-
-const KIND_BITS: u32 = 4;
-const KIND: u64 = (1 << KIND_BITS) - 1;
-
 impl Engine {
-    pub(super) fn new(policy: Arc<Policy>, stripes: usize) -> Self {
+    pub(super) fn new(policy: &Arc<Policy>, stripes: usize) -> Self {
         Self::build(policy, stripes, false)
     }
 
     /// One circuit of a family: without stripes, because there are many of them.
-    pub(super) fn keyed(policy: Arc<Policy>) -> Self {
+    pub(super) fn keyed(policy: &Arc<Policy>) -> Self {
         Self::build(policy, 1, true)
     }
 
-    fn build(policy: Arc<Policy>, stripes: usize, keyed: bool) -> Self {
+    fn build(policy: &Arc<Policy>, stripes: usize, keyed: bool) -> Self {
         let engine = Self {
             gate: AtomicU64::new(CLOSED),
             until: AtomicU64::new(0),
@@ -198,64 +100,74 @@ impl Engine {
             knobs: Knobs::default(),
             window: TimeWindow::new(),
             calls: ArcSwapOption::empty(),
-            stripes: (0..stripes).map(|_| Arc::new(Stripe::new())).collect(),
-            hanging_checked: AtomicU64::new(0),
+            stripes: if keyed {
+                Box::new([Stripe::alone()])
+            } else {
+                (0..stripes).map(|_| Stripe::among_others()).collect()
+            },
+            steps: Steps::new(),
             guarded: Mutex::new(Guarded {
                 machine: Machine::new(),
                 baselines: Baselines::new(),
-                policy: Arc::clone(&policy),
+                policy: Arc::clone(policy),
                 imposed: false,
                 keyed,
             }),
         };
-        engine.apply(&policy);
-        engine.window.begin(0, bucket_of(&policy));
+        engine.apply(policy, 0);
+        engine.window.begin(0, bucket_of(policy));
         engine.set_gate(&lock(&engine.guarded));
         engine
     }
 
-    /// Whether the circuit is closed, and no operator has a say.
+    /// How calls are admitted and refused, as of now.
     #[inline]
-    pub(super) fn is_plainly_closed(&self) -> bool {
-        self.gate.load(Acquire) & KIND <= CLOSED_TIMED
+    pub(super) fn gate(&self) -> u64 {
+        self.gate.load(Acquire)
     }
 
-    /// Whether a call would be refused now, if no operator has a say. Decides a service's readiness; grants nothing.
-    pub(super) fn refuses(&self, clock: impl Fn() -> Nanos) -> bool {
-        match self.gate.load(Acquire) & KIND {
-            OPEN | ALL_PROBES_OUT => clock() < self.until.load(Acquire),
-            CONSULT => {
-                let guarded = lock(&self.guarded);
-                match guarded.machine.gate(&guarded.policy) {
-                    Gate::Open { until } | Gate::AllProbesOut { until } => clock() < until,
-                    Gate::Closed | Gate::Consult => false,
-                }
-            }
-            _ => false,
-        }
+    /// Why a call would be refused now, if no operator has a say. Decides a service's readiness; grants nothing.
+    pub(super) fn refuses(&self, clock: impl Fn() -> Nanos) -> Option<RejectReason> {
+        let guarded = lock(&self.guarded);
+        let (until, reason) = match guarded.machine.gate(&guarded.policy) {
+            Gate::Open { until } => (until, RejectReason::CircuitOpen),
+            Gate::AllProbesOut { until } => (until, RejectReason::CircuitHalfOpen),
+            Gate::Closed | Gate::Consult => return None,
+        };
+        (clock() < until).then_some(reason)
     }
 
     /// For how long a call would be refused, as far as is known.
     pub(super) fn refuses_for(&self, now: Nanos) -> Option<Duration> {
-        self.refuses(|| now)
-            .then(|| Duration::from_nanos(self.until.load(Acquire).saturating_sub(now)))
+        self.refuses(|| now)?;
+        Some(Duration::from_nanos(
+            self.until.load(Acquire).saturating_sub(now),
+        ))
+    }
+
+    /// Until when a gate that refuses does so.
+    #[inline]
+    pub(super) fn refuses_until(&self) -> Nanos {
+        self.until.load(Acquire)
     }
 
     /// The refusal of a call that was promised one, even if the circuit has moved on since.
-    pub(super) fn refusal(&self, stripe: &Stripe) -> Refusal {
+    #[inline]
+    pub(super) fn pass_by(&self, stripe: &Stripe, reason: RejectReason) -> Pass {
         stripe.rejected.fetch_add(1, Relaxed);
-        let kind = self.gate.load(Acquire) & KIND;
-        Refusal {
-            reason: refused_by(kind),
-            until: matches!(kind, OPEN | ALL_PROBES_OUT).then(|| self.until.load(Acquire)),
-        }
+        Pass::refused(Refusal {
+            reason,
+            until: Some(self.refuses_until()),
+        })
     }
 
-    /// The shortest way: a closed circuit to which time does not matter yet.
+    /// Counts a call that is admitted now where the gate takes times, unless somebody has to look for hanging calls
+    /// first.
     #[inline]
-    pub(super) fn admit_plainly(&self) -> Option<Pass> {
-        let gate = self.gate.load(Acquire);
-        (gate & KIND <= CLOSED_WINDOWED).then(|| Pass::new(gate, UNKNOWN))
+    pub(super) fn admit_timed(&self, stripe: &Stripe, now: Nanos) -> Option<Course> {
+        let step = self.steps.present(now)?;
+        stripe.hanging()?.started(step);
+        Some(Course::counted_in(step))
     }
 
     /// Decides about a call without the lock; `None` asks for [`admit`](Self::admit).
@@ -267,23 +179,20 @@ impl Engine {
             CLOSED_OTHERWISE if !self.knobs.timed() => Some(Pass::new(gate, UNKNOWN)),
             CLOSED_TIMED | CLOSED_OTHERWISE => {
                 let now = clock();
-                let step = self.knobs.step();
-                if step == 0 {
-                    return Some(Pass::new(gate, now));
+                let mut pass = Pass::new(gate, now);
+                if self.knobs.slow() != 0 {
+                    pass.course = self.admit_timed(stripe, now)?;
                 }
-                if now / step != self.hanging_checked.load(Relaxed) {
-                    return None;
-                }
-                Some(self.timed_pass(gate, stripe, now))
+                Some(pass)
             }
-            kind @ (OPEN | ALL_PROBES_OUT) => {
+            OPEN | ALL_PROBES_OUT | KEYED_OPEN | KEYED_ALL_PROBES_OUT => {
                 let until = self.until.load(Acquire);
                 if clock() >= until {
                     return None;
                 }
                 stripe.rejected.fetch_add(1, Relaxed);
                 Some(Pass::refused(Refusal {
-                    reason: refused_by(kind),
+                    reason: refused_by(gate),
                     until: Some(until),
                 }))
             }
@@ -302,8 +211,17 @@ impl Engine {
         let mut effects = Effects::default();
         let mut guarded = lock(&self.guarded);
         self.advance(&mut guarded, now, &draw, &mut effects);
-        if guarded.machine.state() == CircuitState::Closed && self.hanging_trips(&mut guarded, now) {
-            self.open(&mut guarded, mode, Cause::SlowRatio, None, now, &draw, &mut effects);
+        if guarded.machine.state() == CircuitState::Closed && self.hanging_trips(&mut guarded, now)
+        {
+            self.open(
+                &mut guarded,
+                mode,
+                Cause::SlowRatio,
+                None,
+                now,
+                &draw,
+                &mut effects,
+            );
         }
         let Guarded {
             machine, policy, ..
@@ -330,17 +248,21 @@ impl Engine {
             }
         };
         self.set_gate(&guarded);
+        let pass = match leave {
+            Ok((kind, generation)) => {
+                let mut pass = Pass::new(generation << KIND_BITS | kind, now);
+                // Under the lock: an observed circuit may begin a generation anew, without a time between two.
+                if kind == CLOSED_OTHERWISE && self.knobs.slow() != 0 {
+                    pass.course = self.admit_timed(stripe, now).unwrap_or(Course::OUT);
+                }
+                pass
+            }
+            Err(refusal) => Pass::refused(refusal),
+        };
         drop(guarded);
         if leave.is_err() {
             stripe.rejected.fetch_add(1, Relaxed);
         }
-        let pass = match leave {
-            Ok((CLOSED_OTHERWISE, generation)) => {
-                self.timed_pass(generation << KIND_BITS | CLOSED_OTHERWISE, stripe, now)
-            }
-            Ok((kind, generation)) => Pass::new(generation << KIND_BITS | kind, now),
-            Err(refusal) => Pass::refused(refusal),
-        };
         (pass, effects)
     }
 
@@ -377,7 +299,7 @@ impl Engine {
             (_, Some(_)) => Some(pass(APART, machine.generation())),
             (CircuitState::HalfOpen, None) => {
                 let mut pass = pass(PROBE, machine.generation());
-                pass.course.stage = Stage::Headed;
+                pass.course = Course::HEADED;
                 Some(pass)
             }
             (CircuitState::Open, None) => {
@@ -392,34 +314,60 @@ impl Engine {
 
     /// The head of the answer has come, or will not: the call no longer hangs.
     #[inline]
-    pub(super) fn returned(stripe: &Stripe, pass: &mut Pass) {
-        if let Some(started) = pass.course.hanging.take()
-            && let Some(hanging) = stripe.hanging()
-        {
-            hanging.ended(started, pass.generation());
+    pub(super) fn returned(&self, stripe: &Stripe, pass: &mut Pass) {
+        if pass.course.is_counted() {
+            if pass.generation() == self.gate() >> KIND_BITS {
+                self.ended(stripe, pass.course);
+            }
+            pass.course = Course::OUT;
         }
     }
 
-    /// Whether the success of an ordinary call only has to be counted.
-    #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
-    #[inline(always)]
-    pub(super) fn only_counts(&self, pass: &Pass, clock: impl Fn() -> Nanos) -> bool {
-        // The gate that admitted the call still stands, so its generation is the present one.
-        if pass.gate != self.gate.load(Acquire) {
-            return false;
+    /// The same for a call of the present generation.
+    #[inline]
+    pub(super) fn ended(&self, stripe: &Stripe, course: Course) {
+        if let Some(step) = course.step()
+            && let Some(hanging) = stripe.hanging()
+        {
+            hanging.ended(step, self.steps.last());
         }
-        let kind = pass.gate & KIND;
-        kind == CLOSED || (kind == CLOSED_WINDOWED && self.window.only_counts_successes(clock()))
+    }
+
+    /// Whether a success in a window of time only has to be counted.
+    #[inline]
+    pub(super) fn only_counts(&self, now: Nanos) -> bool {
+        self.window.only_counts_successes(now)
     }
 
     /// The same where the policy asks for times. `now` is read after the call.
     #[inline]
-    pub(super) fn only_counts_timed(&self, pass: &Pass, now: Nanos) -> bool {
-        pass.gate == self.gate.load(Acquire)
-            && pass.gate & KIND == CLOSED_TIMED
-            && pass.course.stage == Stage::Out
-            && now.saturating_sub(pass.at) < self.knobs.slow()
-            && self.window.only_counts_successes(now)
+    pub(super) fn only_counts_timed(&self, at: Nanos, now: Nanos) -> bool {
+        now.saturating_sub(at) < self.knobs.slow() && self.window.only_counts_successes(now)
+    }
+
+    /// Counts the failure of a call that this gate admitted, where there is a window of time and slowness does not
+    /// count: as [`judged`](Self::judged) does, without what is not needed then. `Err` asks for that.
+    #[inline]
+    pub(super) fn failed_plainly(
+        &self,
+        stripe: &Stripe,
+        gate: u64,
+        now: Nanos,
+    ) -> Result<Option<Alarm>, ()> {
+        if gate != self.gate() || self.window.is_over(now) {
+            return Err(());
+        }
+        stripe.failures.fetch_add(1, Relaxed);
+        let run = self.run.fetch_add(1, Relaxed).wrapping_add(1);
+        self.window.mark_bad();
+        let held = self.window.held(&self.stripes, false);
+        let alarm = Alarm {
+            generation: gate >> KIND_BITS,
+            asked: None,
+        };
+        Ok(self
+            .looked_at(held, self.knobs.failures_trip(held, run))
+            .then_some(alarm))
     }
 
     #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
@@ -432,6 +380,7 @@ impl Engine {
     }
 
     /// Counts the verdict of an ordinary call. An alarm asks for [`trip`](Self::trip).
+    #[inline]
     pub(super) fn judged(
         &self,
         stripe: &Stripe,
@@ -442,43 +391,42 @@ impl Engine {
     ) -> Option<Alarm> {
         let generation = self.gate.load(Acquire) >> KIND_BITS;
         if verdict == Verdict::Neutral || pass.ordinary() != Some(generation) {
-            self.count_apart(stripe, verdict);
+            stripe.count_apart(verdict);
             return None;
         }
         let bucket = self.knobs.bucket();
-        if bucket != 0 && now / bucket > self.window.epoch() {
+        if bucket != 0 && self.window.is_over(now) {
             self.rotate(now, bucket);
         }
         if slow {
             stripe.slow.fetch_add(1, Relaxed);
         }
-        let suspicious = if verdict == Verdict::Success {
-            stripe.successes.fetch_add(1, Relaxed);
-            if self.run.load(Relaxed) != 0 {
-                self.run.store(0, Relaxed);
-            }
-            slow || (bucket != 0 && self.window.is_watchful())
-        } else {
+        let bad = verdict != Verdict::Success;
+        if bad {
             stripe.failures.fetch_add(1, Relaxed);
             self.run.fetch_add(1, Relaxed);
-            true
-        };
-        if bucket != 0 && (slow || verdict != Verdict::Success) {
-            self.window.mark_bad();
+        } else {
+            self.count_success(stripe);
         }
-        if self.knobs.counts_calls() {
-            if let Some(calls) = &*self.calls.load() {
-                calls.push(verdict != Verdict::Success, slow);
+        if bucket != 0 {
+            if bad || slow {
+                self.window.mark_bad();
+            } else if !self.window.is_watchful() {
+                return None;
             }
-        } else if !suspicious {
+        } else if self.knobs.counts_calls() {
+            if let Some(calls) = &*self.calls.load() {
+                calls.push(bad, slow);
+            }
+        } else if !bad {
             return None;
         }
         let asked = match verdict {
             Verdict::Trip { open_for } => Some(open_for),
             _ => None,
         };
-        if asked.is_none() {
-            self.alarming(generation, now)?;
+        if asked.is_none() && !self.is_alarming(now) {
+            return None;
         }
         Some(Alarm { generation, asked })
     }
@@ -488,13 +436,8 @@ impl Engine {
         match self.knobs.abandoned() {
             Knobs::ABANDONED_NEUTRAL => false,
             Knobs::ABANDONED_FAILS => true,
-            limit => pass.course.stage == Stage::Out && clock().saturating_sub(pass.at) >= limit,
+            limit => pass.course.is_out() && clock().saturating_sub(pass.at) >= limit,
         }
-    }
-
-    /// A call was dropped before it was judged, and the policy says that this counts nothing.
-    pub(super) fn abandoned(&self, stripe: &Stripe) {
-        stripe.abandoned.fetch_add(1, Relaxed);
     }
 
     /// Answers an alarm: opens the circuit if, looked at closely, a threshold is reached.
@@ -515,7 +458,15 @@ impl Engine {
                 None => self.threshold_reached(&mut guarded, now),
             };
             if let Some(cause) = cause {
-                self.open(&mut guarded, mode, cause, alarm.asked, now, draw, &mut effects);
+                self.open(
+                    &mut guarded,
+                    mode,
+                    cause,
+                    alarm.asked,
+                    now,
+                    draw,
+                    &mut effects,
+                );
                 self.set_gate(&guarded);
             }
         }
@@ -542,21 +493,16 @@ impl Engine {
             machine.probe_returned(pass.generation());
             effects.place_freed = true;
         }
+        // One probe counts once.
+        let verdict =
+            verdict.filter(|(_, slow)| returned || !machine.head_failed(pass.generation(), *slow));
         if let Some((verdict, slow)) = verdict {
-            let transition = machine.probe_judged(pass.generation(), verdict, slow, now, policy, &draw);
+            let transition =
+                machine.probe_judged(pass.generation(), verdict, slow, now, policy, &draw);
             self.moved(&mut guarded, transition, now, &mut effects);
         }
         self.set_gate(&guarded);
         effects
-    }
-
-    /// Counts a verdict in the totals only.
-    pub(super) fn count_apart(&self, stripe: &Stripe, verdict: Verdict) {
-        match verdict {
-            Verdict::Success => stripe.apart_successes.fetch_add(1, Relaxed),
-            Verdict::Failure | Verdict::Trip { .. } => stripe.apart_failures.fetch_add(1, Relaxed),
-            Verdict::Neutral => stripe.neutral.fetch_add(1, Relaxed),
-        };
     }
 
     /// Empties the window and forgets runs and back-off, in any state.
@@ -571,25 +517,30 @@ impl Engine {
     }
 
     /// Replaces the policy. What was due before is carried out by the old one.
-    pub(super) fn reconfigure(&self, policy: Arc<Policy>, now: Nanos, draw: impl Fn() -> f64) -> Effects {
+    pub(super) fn reconfigure(
+        &self,
+        policy: &Arc<Policy>,
+        now: Nanos,
+        draw: impl Fn() -> f64,
+    ) -> Effects {
         let mut effects = Effects::default();
         let mut guarded = lock(&self.guarded);
         self.advance(&mut guarded, now, draw, &mut effects);
-        let old = std::mem::replace(&mut guarded.policy, Arc::clone(&policy));
-        let (before, after) = (bucket_of(&old), bucket_of(&policy));
+        let old = std::mem::replace(&mut guarded.policy, Arc::clone(policy));
+        let (before, after) = (bucket_of(&old), bucket_of(policy));
         if before != 0 && after != 0 && before != after {
             guarded
                 .baselines
                 .resize(now, before, after, &self.window, &self.stripes);
         } else if before != after {
             guarded.baselines.clear(&self.window, &self.stripes);
-            if after != 0 {
-                self.window.begin(now / after, after);
+            if let Some(epoch) = now.checked_div(after) {
+                self.window.begin(epoch, after);
             }
         }
         // A ratio may be reached under the new policy by what is held already.
         self.window.set_watchful(true);
-        self.apply(&policy);
+        self.apply(policy, now);
         self.set_gate(&guarded);
         effects
     }
@@ -644,61 +595,73 @@ impl Engine {
         (held, self.run.load(Relaxed), Totals::of(&self.stripes))
     }
 
-    fn timed_pass(&self, gate: u64, stripe: &Stripe, now: Nanos) -> Pass {
-        let mut pass = Pass::new(gate, now);
-        let step = self.knobs.step();
-        if step != 0
-            && let Some(hanging) = stripe.hanging()
-        {
-            pass.course.hanging = hanging.started(now, step, pass.generation());
-        }
-        pass
-    }
-
     fn held(&self) -> Sums {
         if self.knobs.counts_calls() {
-            return self.calls.load().as_ref().map_or_else(Sums::default, |calls| calls.held());
+            return self
+                .calls
+                .load()
+                .as_ref()
+                .map_or_else(Sums::default, |calls| calls.held());
         }
-        self.window.held(&self.stripes)
+        self.window.held(&self.stripes, self.knobs.slow() != 0)
     }
 
     /// Looks at the sums without the lock. What is found here is asked again under it.
     #[inline]
-    fn alarming(&self, generation: u64, now: Nanos) -> Option<Cause> {
+    fn is_alarming(&self, now: Nanos) -> bool {
         let run = self.run.load(Relaxed);
         if !self.knobs.windowed() {
-            return self.knobs.run_trips(run);
+            return self.knobs.run_trips(run).is_some();
         }
         let held = self.held();
-        let cause = self.knobs.trips(held, self.count_hanging(generation, now), run);
+        let cause = self.knobs.trips(held, self.count_hanging(now), run);
+        self.looked_at(held, cause)
+    }
+
+    /// Notes how closely successes have to be looked at from now on; says whether a threshold is reached.
+    #[inline]
+    fn looked_at(&self, held: Sums, cause: Option<Cause>) -> bool {
         if cause.is_some() {
             // Reached, and perhaps not acted on while an operator forbids it: the next outcome looks again.
             self.window.set_watchful(true);
         } else if held.calls() >= self.knobs.minimum() {
             self.window.set_watchful(false);
         }
-        cause
+        cause.is_some()
     }
 
-    fn count_hanging(&self, generation: u64, now: Nanos) -> u32 {
+    #[inline]
+    fn count_hanging(&self, now: Nanos) -> u32 {
         let step = self.knobs.step();
         if step == 0 {
-            return 0;
+            0
+        } else {
+            self.count_hanging_by(step, now)
         }
-        let hanging = self.stripes.iter().filter_map(|stripe| stripe.hanging());
-        let out: i64 = hanging.map(|stripe| stripe.count(now, step, generation)).sum();
+    }
+
+    #[inline(never)]
+    fn count_hanging_by(&self, step: Nanos, now: Nanos) -> u32 {
+        let (last, passed) = (self.steps.last(), self.steps.passed(now, step));
+        let out: i64 = self
+            .hanging()
+            .map(|hanging| hanging.count(last, passed))
+            .sum();
         u32::try_from(out.max(0)).unwrap_or(u32::MAX)
+    }
+
+    fn hanging(&self) -> impl Iterator<Item = &Hanging> {
+        self.stripes.iter().filter_map(|stripe| stripe.hanging())
     }
 
     /// Whether calls that hang reach the slow ratio. Asked by the first admission in each step of the threshold:
     /// within a step no further call comes to count as hanging.
     fn hanging_trips(&self, guarded: &mut MutexGuard<'_, Guarded>, now: Nanos) -> bool {
         let step = self.knobs.step();
-        if step == 0 || now / step == self.hanging_checked.load(Relaxed) {
+        if step == 0 || !self.steps.move_on(now, step, self.hanging()) {
             return false;
         }
-        self.hanging_checked.store(now / step, Relaxed);
-        let hanging = self.count_hanging(guarded.machine.generation(), now);
+        let hanging = self.count_hanging(now);
         // What hangs settles nothing, so perhaps nobody has moved the window on for long.
         self.move_window(guarded, now);
         hanging > 0 && self.knobs.slow_trips(self.held(), hanging)
@@ -708,18 +671,28 @@ impl Engine {
     fn rotate(&self, now: Nanos, bucket: Nanos) {
         // Whoever holds the lock is rotating, or about to change state; either way nobody has to wait for it.
         if let Some(mut guarded) = try_lock(&self.guarded) {
-            guarded.baselines.rotate(now, bucket, &self.window, &self.stripes);
+            guarded
+                .baselines
+                .rotate(now, bucket, &self.window, &self.stripes);
         }
     }
 
-    fn threshold_reached(&self, guarded: &mut MutexGuard<'_, Guarded>, now: Nanos) -> Option<Cause> {
+    fn threshold_reached(
+        &self,
+        guarded: &mut MutexGuard<'_, Guarded>,
+        now: Nanos,
+    ) -> Option<Cause> {
         self.move_window(guarded, now);
-        let hanging = self.count_hanging(guarded.machine.generation(), now);
-        self.knobs.trips(self.held(), hanging, self.run.load(Relaxed))
+        let hanging = self.count_hanging(now);
+        self.knobs
+            .trips(self.held(), hanging, self.run.load(Relaxed))
     }
 
     /// Opens a closed circuit, as far as its operator lets it.
-    #[expect(clippy::too_many_arguments, reason = "what opening depends on, each once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what opening depends on, each once"
+    )]
     fn open(
         &self,
         guarded: &mut MutexGuard<'_, Guarded>,
@@ -735,6 +708,7 @@ impl Engine {
             Some(CircuitMode::ForcedClosed) => self.window.set_watchful(true),
             Some(CircuitMode::ObserveOnly) => {
                 guarded.machine.begin_anew();
+                self.hanging().for_each(Hanging::clear);
                 effects.would_open = Some((cause, guarded.machine.generation()));
                 self.clear_window(guarded, now);
             }
@@ -770,6 +744,7 @@ impl Engine {
         effects: &mut Effects,
     ) {
         if transition.is_some_and(|transition| transition.to == CircuitState::Closed) {
+            self.hanging().for_each(Hanging::clear);
             self.clear_window(guarded, now);
         }
         effects.transitions.extend(transition);
@@ -778,7 +753,9 @@ impl Engine {
     fn move_window(&self, guarded: &mut MutexGuard<'_, Guarded>, now: Nanos) {
         let bucket = self.knobs.bucket();
         if bucket != 0 {
-            guarded.baselines.rotate(now, bucket, &self.window, &self.stripes);
+            guarded
+                .baselines
+                .rotate(now, bucket, &self.window, &self.stripes);
         }
     }
 
@@ -786,14 +763,18 @@ impl Engine {
         self.move_window(guarded, now);
         guarded.baselines.clear(&self.window, &self.stripes);
         if let Window::Calls(calls) = guarded.policy.window {
-            self.calls.store(Some(Arc::new(CallWindow::new(calls.get()))));
+            self.calls
+                .store(Some(Arc::new(CallWindow::new(calls.get()))));
         }
         self.run.store(0, Relaxed);
     }
 
-    fn apply(&self, policy: &Policy) {
+    fn apply(&self, policy: &Policy, now: Nanos) {
+        let step = self.knobs.step();
         if policy.slow.is_some() {
-            self.stripes.iter().for_each(|stripe| stripe.count_hanging());
+            self.stripes
+                .iter()
+                .for_each(|stripe| stripe.count_hanging());
         }
         let calls = match policy.window {
             Window::Calls(calls) if policy.needs_window() => {
@@ -808,6 +789,9 @@ impl Engine {
         };
         self.calls.store(calls);
         self.knobs.set(policy, bucket_of(policy), STEPS);
+        if self.knobs.step() != step {
+            self.steps.resize(now, self.knobs.step());
+        }
     }
 
     fn set_gate(&self, guarded: &MutexGuard<'_, Guarded>) {
@@ -821,11 +805,15 @@ impl Engine {
             Gate::Consult => CONSULT,
             Gate::Open { until } => {
                 self.until.store(until, Release);
-                OPEN
+                if guarded.keyed { KEYED_OPEN } else { OPEN }
             }
             Gate::AllProbesOut { until } => {
                 self.until.store(until, Release);
-                ALL_PROBES_OUT
+                if guarded.keyed {
+                    KEYED_ALL_PROBES_OUT
+                } else {
+                    ALL_PROBES_OUT
+                }
             }
         };
         self.gate
@@ -833,18 +821,12 @@ impl Engine {
     }
 }
 
-fn refused_by(kind: u64) -> RejectReason {
-    if kind == ALL_PROBES_OUT {
-        RejectReason::CircuitHalfOpen
-    } else {
-        RejectReason::CircuitOpen
-    }
-}
-
 /// The length of a sub-bucket in nanoseconds; 0 where no window of time is kept.
 fn bucket_of(policy: &Policy) -> Nanos {
     match policy.window {
-        Window::Time(length) if policy.needs_window() => (super::machine::nanos(length) / BUCKETS as u64).max(1),
+        Window::Time(length) if policy.needs_window() => {
+            (super::machine::nanos(length) / BUCKETS as u64).max(1)
+        }
         _ => 0,
     }
 }

@@ -40,7 +40,7 @@ impl Family {
     pub(super) fn new(dependency: &Dependency) -> Self {
         Self {
             reporter: dependency.reporter(ReporterKind::Circuit, "keyed circuit breakers"),
-            calls: [Arc::new(Stripe::new())],
+            calls: [Stripe::among_others()],
             window: TimeWindow::new(),
             state: Mutex::new(State {
                 baselines: Baselines::new(),
@@ -57,7 +57,9 @@ impl Family {
         if epoch > self.window.epoch()
             && let Some(mut state) = try_lock(&self.state)
         {
-            state.baselines.rotate(now, BUCKET, &self.window, &self.calls);
+            state
+                .baselines
+                .rotate(now, BUCKET, &self.window, &self.calls);
         }
         if admitted {
             self.calls[0].successes.fetch_add(1, Relaxed);
@@ -88,10 +90,12 @@ impl Family {
     }
 
     fn next_report(&self, state: &mut State, now: Nanos) -> Report {
-        state.baselines.rotate(now, BUCKET, &self.window, &self.calls);
+        state
+            .baselines
+            .rotate(now, BUCKET, &self.window, &self.calls);
         state.reported_in = epoch(now);
         state.sequence += 1;
-        let held = self.window.held(&self.calls);
+        let held = self.window.held(&self.calls, false);
         let report = if state.open == 0 {
             Report::healthy()
         } else if held.calls() >= MINIMUM && Ratio::HALF.reached_by(held.failures, held.calls()) {

@@ -54,8 +54,10 @@ where
         let this = self.project();
         let Some(future) = this.future.as_pin_mut() else {
             // Without a refusal the answer was given before.
-            let refused = this.ticket.take().admitted().err();
-            return refused.map_or(Poll::Pending, |rejected| Poll::Ready(this.reject.reject(rejected)));
+            let refused = this.ticket.refusal();
+            return refused.map_or(Poll::Pending, |rejected| {
+                Poll::Ready(this.reject.reject(rejected))
+            });
         };
         // A panic inside is the dependency's failure; one in the classifier, below, is not.
         let unwinding = OnUnwind(|| this.ticket.take().failure());

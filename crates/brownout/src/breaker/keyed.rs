@@ -79,7 +79,11 @@ where
     /// # Errors
     ///
     /// If the capacity is out of range.
-    pub fn with(dependency: &Dependency, policy: Policy, capacity: u32) -> Result<Self, ConfigError> {
+    pub fn with(
+        dependency: &Dependency,
+        policy: Policy,
+        capacity: u32,
+    ) -> Result<Self, ConfigError> {
         let capacity = count("capacity", capacity, 1_000_000)?;
         Ok(Self::build(dependency, policy, capacity as usize))
     }
@@ -128,17 +132,21 @@ where
         let shard = lock(self.shard(key));
         let cell = shard.entries.get(key).map(|entry| Arc::clone(&entry.cell));
         drop(shard);
-        cell.map(Circuit::of_cell)
+        cell.as_ref().map(Circuit::of_cell)
     }
 
     /// The circuit that keys share when there is no room for one of their own.
     pub fn overflow(&self) -> Circuit {
-        Circuit::of_cell(Arc::clone(&self.inner.overflow))
+        Circuit::of_cell(&self.inner.overflow)
     }
 
     /// How many keys have a circuit.
     pub fn len(&self) -> usize {
-        self.inner.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+        self.inner
+            .shards
+            .iter()
+            .map(|shard| lock(shard).entries.len())
+            .sum()
     }
 
     /// Whether no key has a circuit yet.
@@ -152,12 +160,16 @@ where
         *lock(&self.inner.policy) = Arc::clone(&policy);
         for shard in &self.inner.shards {
             // Told one by one outside the lock: what a circuit tells the world may come back here.
-            let cells: Vec<_> = lock(shard).entries.values().map(|entry| Arc::clone(&entry.cell)).collect();
+            let cells: Vec<_> = lock(shard)
+                .entries
+                .values()
+                .map(|entry| Arc::clone(&entry.cell))
+                .collect();
             for cell in cells {
-                cell.core.reconfigure(Arc::clone(&policy));
+                cell.core.reconfigure(&policy);
             }
         }
-        self.inner.overflow.core.reconfigure(policy);
+        self.inner.overflow.core.reconfigure(&policy);
         self.inner.shared.waiters.wake_all();
     }
 
@@ -199,7 +211,10 @@ where
     }
 
     fn shard(&self, key: &K) -> &Mutex<Shard<K>> {
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below sixteen")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the remainder is below sixteen"
+        )]
         let index = (self.inner.hasher.hash_one(key) % SHARDS as u64) as usize;
         &self.inner.shards[index]
     }
@@ -215,7 +230,11 @@ impl<K: Hash + Eq> Shard<K> {
     /// Takes out a circuit that is closed, has no call out and was not used since the hand last passed.
     fn evict(&mut self) -> Option<(K, Entry)> {
         for _ in 0..HAND_STEPS {
-            self.hand = if self.hand + 1 < self.entries.len() { self.hand + 1 } else { 0 };
+            self.hand = if self.hand + 1 < self.entries.len() {
+                self.hand + 1
+            } else {
+                0
+            };
             let (_, entry) = self.entries.get_index_mut(self.hand)?;
             let recently_used = std::mem::replace(&mut entry.used, false);
             let idle = !recently_used && Arc::strong_count(&entry.cell) == 1;
@@ -227,15 +246,20 @@ impl<K: Hash + Eq> Shard<K> {
     }
 }
 
-fn cell(shared: &Arc<Shared>, policy: &Arc<Policy>, origin: &Origin, key: &impl fmt::Display) -> Arc<Cell>
-{
+fn cell(
+    shared: &Arc<Shared>,
+    policy: &Arc<Policy>,
+    origin: &Origin,
+    key: &impl fmt::Display,
+) -> Arc<Cell> {
     let mut text = key.to_string();
     if text.len() > KEY_TEXT {
         let end = (0..=KEY_TEXT).rev().find(|&end| text.is_char_boundary(end));
         text.truncate(end.unwrap_or(0));
     }
     let core = Core {
-        engine: Engine::keyed(Arc::clone(policy)),
+        engine: Engine::keyed(policy),
+        clock: shared.clock,
         shared: Arc::clone(shared),
         key: Some(text.into()),
     };

@@ -8,11 +8,7 @@ use tower_service::Service;
 
 use crate::core::{Observe, Reject, Settle, unwind::OnUnwind};
 
-use super::{
-    future::ResponseFuture,
-    keyed::KeyedCircuits,
-    ticket::Ticket,
-};
+use super::{future::ResponseFuture, keyed::KeyedCircuits, ticket::Ticket};
 
 /// A service behind a circuit for each key. Made by
 /// [`CircuitBreakerLayer::keyed`](super::CircuitBreakerLayer::keyed).
@@ -64,7 +60,9 @@ where
     type Future = ResponseFuture<S::Future, O, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(|error| self.reject.fail(error))
+        self.inner
+            .poll_ready(cx)
+            .map_err(|error| self.reject.fail(error))
     }
 
     fn call(&mut self, request: Req) -> Self::Future {

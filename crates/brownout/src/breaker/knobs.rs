@@ -66,7 +66,9 @@ impl Knobs {
         let slow = policy.slow.map_or(0, |slow| nanos(slow.threshold));
         let timed = slow != 0 || matches!(policy.abandoned(), Abandoned::FailureIfSlowerThan(_));
         let counts_calls = policy.needs_window() && matches!(policy.window, Window::Calls(_));
-        let flags = (u8::from(timed) * TIMED) | (u8::from(counts_calls) * CALLS) | (u8::from(policy.needs_window()) * WINDOWED);
+        let flags = (u8::from(timed) * TIMED)
+            | (u8::from(counts_calls) * CALLS)
+            | (u8::from(policy.needs_window()) * WINDOWED);
         let abandoned = match policy.abandoned() {
             Abandoned::Neutral => Self::ABANDONED_NEUTRAL,
             Abandoned::Failure => Self::ABANDONED_FAILS,
@@ -76,14 +78,19 @@ impl Knobs {
         self.abandoned.store(abandoned, Relaxed);
         self.bucket.store(bucket, Relaxed);
         self.slow.store(slow, Relaxed);
-        self.step.store(if slow == 0 { 0 } else { (slow / steps).max(1) }, Relaxed);
+        self.step
+            .store(if slow == 0 { 0 } else { (slow / steps).max(1) }, Relaxed);
         self.minimum.store(policy.minimum_calls, Relaxed);
         self.failure_ratio
             .store(policy.failure_ratio.map_or(0, Ratio::billionths), Relaxed);
-        self.slow_ratio
-            .store(policy.slow.map_or(0, |slow| slow.ratio.billionths()), Relaxed);
-        self.run
-            .store(policy.consecutive_failures.map_or(0, NonZeroU32::get), Relaxed);
+        self.slow_ratio.store(
+            policy.slow.map_or(0, |slow| slow.ratio.billionths()),
+            Relaxed,
+        );
+        self.run.store(
+            policy.consecutive_failures.map_or(0, NonZeroU32::get),
+            Relaxed,
+        );
         self.flags.store(flags, Relaxed);
     }
 
@@ -138,14 +145,23 @@ impl Knobs {
         if !self.windowed() {
             return self.run_trips(run);
         }
-        let (calls, minimum) = (held.calls(), self.minimum());
-        if calls >= minimum && reaches(&self.failure_ratio, held.failures, calls) {
-            return Some(Cause::FailureRatio);
+        match self.failures_trip(held, run) {
+            // Where several thresholds are reached at once, shares come before runs.
+            Some(Cause::ConsecutiveFailures) | None if self.slow_trips(held, hanging) => {
+                Some(Cause::SlowRatio)
+            }
+            cause => cause,
         }
-        if self.slow_trips(held, hanging) {
-            return Some(Cause::SlowRatio);
+    }
+
+    /// The same for a window in which slowness does not count.
+    #[inline]
+    pub(super) fn failures_trip(&self, held: Sums, run: u32) -> Option<Cause> {
+        let calls = held.calls();
+        if calls < self.minimum() {
+            return self.run_trips(run);
         }
-        if calls < minimum { self.run_trips(run) } else { None }
+        reaches(&self.failure_ratio, held.failures, calls).then_some(Cause::FailureRatio)
     }
 
     /// Whether slow calls do, those that hang among them.

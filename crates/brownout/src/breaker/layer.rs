@@ -111,7 +111,8 @@ impl<C> CircuitBreakerLayer<Unjudged, Same, C> {
     #[cfg(feature = "http")]
     pub fn for_http(
         self,
-    ) -> CircuitBreakerLayer<crate::http::AtEnd<crate::http::HttpStatus>, crate::http::Unavailable, C> {
+    ) -> CircuitBreakerLayer<crate::http::AtEnd<crate::http::HttpStatus>, crate::http::Unavailable, C>
+    {
         self.observe(crate::http::AtEnd::new(crate::http::HttpStatus::new()))
             .reject(crate::http::Unavailable::new())
     }
@@ -120,8 +121,13 @@ impl<C> CircuitBreakerLayer<Unjudged, Same, C> {
     #[cfg(feature = "grpc")]
     pub fn for_grpc(
         self,
-    ) -> CircuitBreakerLayer<crate::http::AtEnd<crate::grpc::GrpcStatus>, crate::grpc::GrpcUnavailable, C> {
-        self.observe(crate::grpc::at_end()).reject(crate::grpc::GrpcUnavailable::new())
+    ) -> CircuitBreakerLayer<
+        crate::http::AtEnd<crate::grpc::GrpcStatus>,
+        crate::grpc::GrpcUnavailable,
+        C,
+    > {
+        self.observe(crate::grpc::at_end())
+            .reject(crate::grpc::GrpcUnavailable::new())
     }
 }
 

@@ -28,8 +28,12 @@ pub(super) struct Machine {
 #[derive(Clone, Debug)]
 enum State {
     /// Whether the share of admitted calls may still be climbing.
-    Closed { ramping: bool },
-    Open { until: Nanos },
+    Closed {
+        ramping: bool,
+    },
+    Open {
+        until: Nanos,
+    },
     HalfOpen(Round),
 }
 
@@ -150,10 +154,11 @@ impl Machine {
     pub(super) fn gate(&self, policy: &Policy) -> Gate {
         match &self.state {
             State::Closed { ramping: false } => Gate::Closed,
-            State::Closed { .. } => Gate::Consult,
             State::Open { until } => Gate::Open { until: *until },
-            State::HalfOpen(round) if round.in_flight >= policy.probes => Gate::AllProbesOut { until: round.ends },
-            State::HalfOpen(_) => Gate::Consult,
+            State::HalfOpen(round) if round.in_flight >= policy.probes => {
+                Gate::AllProbesOut { until: round.ends }
+            }
+            State::Closed { .. } | State::HalfOpen(_) => Gate::Consult,
         }
     }
 
@@ -168,7 +173,12 @@ impl Machine {
 
     /// Catches up with the end of a round or a ramp. An open circuit whose time is over stays open until somebody
     /// asks for a probe.
-    pub(super) fn advance(&mut self, now: Nanos, policy: &Policy, draw: impl Fn() -> f64) -> Option<Transition> {
+    pub(super) fn advance(
+        &mut self,
+        now: Nanos,
+        policy: &Policy,
+        draw: impl Fn() -> f64,
+    ) -> Option<Transition> {
         match &self.state {
             State::Closed { ramping: true } if now >= self.ramp_until(policy) => {
                 self.state = State::Closed { ramping: false };
@@ -201,7 +211,8 @@ impl Machine {
         let ramp_until = self.ramp_until(policy);
         match &mut self.state {
             State::Closed { ramping } => {
-                let passes = !*ramping || draw() < ramp_share(ramp_until.saturating_sub(now), policy);
+                let passes =
+                    !*ramping || draw() < ramp_share(ramp_until.saturating_sub(now), policy);
                 let leave = if passes {
                     Ok(Leave::Ordinary { generation })
                 } else {
@@ -237,9 +248,10 @@ impl Machine {
                 round.in_flight += 1;
                 (Ok(Leave::Probe { generation }), None)
             }
-            State::HalfOpen(round) => {
-                (refuse(RejectReason::CircuitHalfOpen, Some(round.ends)), None)
-            }
+            State::HalfOpen(round) => (
+                refuse(RejectReason::CircuitHalfOpen, Some(round.ends)),
+                None,
+            ),
         }
     }
 
@@ -250,6 +262,11 @@ impl Machine {
         {
             round.in_flight = round.in_flight.saturating_sub(1);
         }
+    }
+
+    /// Whether a probe whose head came late has been counted as a failure by that.
+    pub(super) fn head_failed(&self, generation: u64, slow: bool) -> bool {
+        slow && self.opened_by_slowness && generation == self.generation
     }
 
     /// Counts what a probe found. Whatever comes from an earlier generation moves nothing.

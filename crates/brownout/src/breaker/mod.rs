@@ -176,6 +176,7 @@ mod layer;
 #[cfg(all(test, brownout_loom))]
 mod loom;
 mod machine;
+mod pass;
 mod policy;
 mod service;
 mod stats;

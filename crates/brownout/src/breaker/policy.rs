@@ -157,9 +157,12 @@ impl PolicyBuilder {
     ///
     /// One ring shared by all threads: exact, but with traffic from many cores a window of time scales better.
     pub fn window_of_calls(self, calls: u32) -> Self {
-        self.set(count("window_of_calls", calls, 1_000_000), |policy, calls| {
-            policy.window = NonZeroU32::new(calls).map_or(policy.window, Window::Calls);
-        })
+        self.set(
+            count("window_of_calls", calls, 1_000_000),
+            |policy, calls| {
+                policy.window = NonZeroU32::new(calls).map_or(policy.window, Window::Calls);
+            },
+        )
     }
 
     /// Judges by ratio only once the window holds this many calls, 1 to 1,000,000. Default 20.
@@ -218,7 +221,9 @@ impl PolicyBuilder {
     /// Spreads open times by this share in both directions, 0.0 ≤ `share` ≤ 1.0, so that replicas do not probe in
     /// step. Default 0.2.
     pub fn jitter(self, share: f64) -> Self {
-        self.set(ratio("jitter", share), |policy, share| policy.jitter = share)
+        self.set(ratio("jitter", share), |policy, share| {
+            policy.jitter = share;
+        })
     }
 
     /// How many probes may be out at once while half-open, 1 to 1,000. Default 3.
@@ -247,7 +252,9 @@ impl PolicyBuilder {
     /// After closing, lets the admitted share of calls climb to all over this time, so that a dependency which
     /// comes back cold is not stampeded. Off by default.
     pub fn ramp(self, time: Duration) -> Self {
-        self.set(duration("ramp", time), |policy, time| policy.ramp = Some(time))
+        self.set(duration("ramp", time), |policy, time| {
+            policy.ramp = Some(time);
+        })
     }
 
     /// What calls that are dropped unjudged count as.
@@ -301,11 +308,7 @@ impl PolicyBuilder {
         Ok(policy)
     }
 
-    fn set<T>(
-        mut self,
-        value: Result<T, ConfigError>,
-        apply: impl FnOnce(&mut Policy, T),
-    ) -> Self {
+    fn set<T>(mut self, value: Result<T, ConfigError>, apply: impl FnOnce(&mut Policy, T)) -> Self {
         match value {
             Ok(value) => apply(&mut self.policy, value),
             Err(error) => {

@@ -7,12 +7,13 @@ use std::{
 
 use tower_service::Service;
 
-use crate::core::{Observe, Reject, Settle, unwind::OnUnwind};
+use crate::core::{Observe, Reject, RejectReason, Settle, unwind::OnUnwind};
 
 use super::{
     cell::Cell,
     circuit::Circuit,
     future::ResponseFuture,
+    pass::{CLOSED_TIMED, KIND, Pass, is_half_open, refuses_plainly},
     ticket::Ticket,
     waiting::Waiting,
 };
@@ -40,24 +41,33 @@ pub(super) struct ReadinessOptions {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ready {
-    No,
-    /// The inner service is ready.
-    Inner,
-    /// The call will be refused, whatever changes meanwhile: the inner service was not made ready.
-    Bypass,
+    /// The circuit decides once the call is made: the inner service is ready, or was never asked.
+    ToCall,
+    /// The call will be refused, whatever changes meanwhile: the inner service was not made ready. By the open circuit,
+    BypassOpen,
+    /// by the half-open one,
+    BypassHalfOpen,
+    /// or by order of an operator.
+    BypassByOrder,
     /// The inner service did not become ready in time.
     TimedOut,
 }
 
 impl<S, O, R> CircuitBreaker<S, O, R> {
-    pub(super) fn new(inner: S, circuit: Circuit, observe: O, reject: R, readiness: ReadinessOptions) -> Self {
+    pub(super) fn new(
+        inner: S,
+        circuit: Circuit,
+        observe: O,
+        reject: R,
+        readiness: ReadinessOptions,
+    ) -> Self {
         Self {
             inner,
             circuit,
             observe,
             reject,
             readiness,
-            ready: Ready::No,
+            ready: Ready::ToCall,
             waiting: None,
         }
     }
@@ -98,48 +108,96 @@ where
     #[allow(clippy::inline_always, reason = "measured, see above")]
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.circuit.is_plainly_closed() && self.waiting.is_none() {
+        let gate = self.circuit.gate();
+        if gate & KIND <= CLOSED_TIMED && self.waiting.is_none() {
             let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
             let polled = self.inner.poll_ready(cx);
             unwinding.disarm();
             if matches!(polled, Poll::Ready(Ok(()))) {
-                self.ready = Ready::Inner;
+                self.ready = Ready::ToCall;
                 return Poll::Ready(Ok(()));
             }
-            return self.not_ready(polled, cx).map_err(|error| self.reject.fail(error));
+            return self
+                .not_ready(polled, cx)
+                .map_err(|error| self.reject.fail(error));
         }
-        self.poll_ready_otherwise(cx).map_err(|error| self.reject.fail(error))
+        if refuses_plainly(gate) && !self.readiness.wait_while_open && self.circuit.still_refuses()
+        {
+            return self.bypass(if is_half_open(gate) {
+                Ready::BypassHalfOpen
+            } else {
+                Ready::BypassOpen
+            });
+        }
+        self.poll_ready_otherwise(cx)
+            .map_err(|error| self.reject.fail(error))
     }
 
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
-        if matches!(self.ready, Ready::Inner | Ready::No)
-            && let cell = self.circuit.cell()
-            && let Some(pass) = cell.admit_plainly()
-        {
-            let ticket = Ticket::new(Arc::clone(cell), pass);
-            self.ready = Ready::No;
-            return self.call_inner(request, ticket);
+        // Each way makes its future by itself: where they meet, its parts would have to be moved. For the same reason
+        // they part at once, when it is still known what `poll_ready` said.
+        let ready = self.ready;
+        if ready == Ready::ToCall {
+            let cell = self.circuit.cell();
+            if let Some(pass) = cell.admit_plainly() {
+                let ticket = Ticket::new(Arc::clone(cell), pass);
+                return self.call_inner(request, ticket);
+            }
         }
-        self.call_otherwise(request)
+        self.ready = Ready::ToCall;
+        if matches!(ready, Ready::BypassOpen | Ready::BypassHalfOpen) {
+            let cell = self.circuit.cell();
+            let half_open = ready == Ready::BypassHalfOpen;
+            let pass = cell.pass_by(if half_open {
+                RejectReason::CircuitHalfOpen
+            } else {
+                RejectReason::CircuitOpen
+            });
+            let ticket = Ticket::new(Arc::clone(cell), pass);
+            return ResponseFuture::new(None, ticket, self.observe.clone(), self.reject.clone());
+        }
+        let cell = self.circuit.cell();
+        let Pass { gate, at, course } = match ready {
+            Ready::BypassByOrder => cell.pass_by_order(),
+            Ready::TimedOut => Cell::not_ready(),
+            Ready::ToCall | Ready::BypassOpen | Ready::BypassHalfOpen => cell.admit(),
+        };
+        let pass = Pass { gate, at, course };
+        let ticket = Ticket::new(Arc::clone(cell), pass);
+        if pass.is_refused() {
+            return ResponseFuture::new(None, ticket, self.observe.clone(), self.reject.clone());
+        }
+        self.call_inner(request, ticket)
     }
 }
 
 impl<S, O, R> CircuitBreaker<S, O, R> {
+    #[inline]
+    fn bypass<E>(&mut self, ready: Ready) -> Poll<Result<(), E>> {
+        if self.waiting.is_some() {
+            self.waiting = None;
+        }
+        self.ready = ready;
+        Poll::Ready(Ok(()))
+    }
+
     #[inline(never)]
     fn poll_ready_otherwise<Req>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Req>,
     {
-        self.ready = Ready::No;
-        if self.circuit.refuses() {
+        self.ready = Ready::ToCall;
+        if let Some(reason) = self.circuit.refuses() {
             if self.readiness.wait_while_open {
                 return self.wait_for_circuit(cx);
             }
-            self.waiting = None;
-            self.ready = Ready::Bypass;
-            return Poll::Ready(Ok(()));
+            return self.bypass(match reason {
+                RejectReason::CircuitForcedOpen => Ready::BypassByOrder,
+                RejectReason::CircuitHalfOpen => Ready::BypassHalfOpen,
+                _ => Ready::BypassOpen,
+            });
         }
         let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
         let polled = self.inner.poll_ready(cx);
@@ -169,11 +227,11 @@ impl<S, O, R> CircuitBreaker<S, O, R> {
     where
         S: Service<Req>,
     {
-        self.ready = Ready::No;
+        self.ready = Ready::ToCall;
         match polled {
             Poll::Ready(Ok(())) => {
                 self.waiting = None;
-                self.ready = Ready::Inner;
+                self.ready = Ready::ToCall;
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -185,7 +243,8 @@ impl<S, O, R> CircuitBreaker<S, O, R> {
                 let waiting = self
                     .waiting
                     .get_or_insert_with(|| Box::new(Waiting::new(&self.circuit)));
-                let timed_out = ready!(waiting.poll_inner(&self.circuit, self.readiness.ready_within, cx));
+                let timed_out =
+                    ready!(waiting.poll_inner(&self.circuit, self.readiness.ready_within, cx));
                 if !timed_out {
                     // The circuit has begun to refuse: there is nothing to wait for.
                     return self.poll_ready_otherwise(cx);
@@ -200,7 +259,11 @@ impl<S, O, R> CircuitBreaker<S, O, R> {
 
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]
     #[inline(always)]
-    fn call_inner<Req>(&mut self, request: Req, mut ticket: Ticket) -> ResponseFuture<S::Future, O, R>
+    fn call_inner<Req>(
+        &mut self,
+        request: Req,
+        mut ticket: Ticket,
+    ) -> ResponseFuture<S::Future, O, R>
     where
         S: Service<Req>,
         O: Clone,
@@ -210,27 +273,12 @@ impl<S, O, R> CircuitBreaker<S, O, R> {
         let unwinding = OnUnwind(|| ticket.take().failure());
         let future = self.inner.call(request);
         unwinding.disarm();
-        ResponseFuture::new(Some(future), ticket, self.observe.clone(), self.reject.clone())
-    }
-
-    #[inline(never)]
-    fn call_otherwise<Req>(&mut self, request: Req) -> ResponseFuture<S::Future, O, R>
-    where
-        S: Service<Req>,
-        O: Clone,
-        R: Clone,
-    {
-        let cell = self.circuit.cell();
-        let pass = match std::mem::replace(&mut self.ready, Ready::No) {
-            Ready::Inner | Ready::No => cell.admit(),
-            Ready::Bypass => cell.pass_by(),
-            Ready::TimedOut => Cell::not_ready(),
-        };
-        let ticket = Ticket::new(Arc::clone(cell), pass);
-        if ticket.is_refused() {
-            return ResponseFuture::new(None, ticket, self.observe.clone(), self.reject.clone());
-        }
-        self.call_inner(request, ticket)
+        ResponseFuture::new(
+            Some(future),
+            ticket,
+            self.observe.clone(),
+            self.reject.clone(),
+        )
     }
 }
 
@@ -242,7 +290,7 @@ impl<S: Clone, O: Clone, R: Clone> Clone for CircuitBreaker<S, O, R> {
             observe: self.observe.clone(),
             reject: self.reject.clone(),
             readiness: self.readiness,
-            ready: Ready::No,
+            ready: Ready::ToCall,
             waiting: None,
         }
     }

@@ -4,8 +4,8 @@ use crate::core::{Rejected, Settle, Verdict};
 
 use super::{
     cell::Cell,
-    engine::{Course, Pass, Stage},
     machine::Nanos,
+    pass::{CLOSED_WINDOWED, Course, KIND, Pass},
 };
 
 /// Leave to make one call through a circuit, and the one way to report how it went.
@@ -57,9 +57,16 @@ impl Ticket {
         }
     }
 
+    /// The refusal, once, if the call was refused.
+    #[inline]
+    pub(super) fn refusal(&mut self) -> Option<Rejected> {
+        let cell = self.cell.take()?;
+        Some(cell.rejected(self.pass.refusal()?))
+    }
+
     #[inline]
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.pass.course.stage, Stage::Refused(_))
+        self.pass.is_refused()
     }
 
     /// The call succeeded.
@@ -74,8 +81,13 @@ impl Ticket {
 
     /// The head of the answer is there, and this is what it looks like; the verdict follows. For slowness and for a
     /// probe's lease the call is over now: what comes later can only add a failure.
+    ///
+    /// A head that fails settles the ticket.
     pub fn head(&mut self, head: Verdict) {
-        if self.pass.course.stage == Stage::Out
+        if head.is_failure() {
+            self.settle_in_place(head);
+        } else if self.pass.course.is_out()
+            && !self.pass.is_refused()
             && let Some(cell) = &self.cell
         {
             cell.headed(&mut self.pass, head);
@@ -87,12 +99,26 @@ impl Ticket {
         self.settle_in_place(verdict);
     }
 
-    #[allow(clippy::inline_always, reason = "on the path of every call; see `CircuitBreaker::poll_ready`")]
+    #[allow(
+        clippy::inline_always,
+        reason = "on the path of every call; see `CircuitBreaker::poll_ready`"
+    )]
     #[inline(always)]
     fn settle_in_place(&mut self, verdict: Verdict) {
         let Some(cell) = self.cell.take() else { return };
-        if verdict != Verdict::Success || !cell.succeeded_plainly(&self.pass) {
-            let Pass { gate, at, course } = self.pass;
+        let Pass {
+            gate,
+            at,
+            mut course,
+        } = self.pass;
+        let settled = match verdict {
+            Verdict::Success => cell.succeeded(gate, at, &mut course),
+            Verdict::Failure => {
+                gate & KIND == CLOSED_WINDOWED && course == Course::OUT && cell.failed_plainly(gate)
+            }
+            _ => false,
+        };
+        if !settled {
             settle_otherwise(&cell, gate, at, course, verdict);
         }
     }
@@ -142,8 +168,11 @@ impl Drop for Ticket {
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket")
-            .field("dependency", &self.cell.as_ref().map(|cell| cell.dependency().name()))
-            .field("stage", &self.pass.course.stage)
+            .field(
+                "dependency",
+                &self.cell.as_ref().map(|cell| cell.dependency().name()),
+            )
+            .field("course", &self.pass.course)
             .finish_non_exhaustive()
     }
 }

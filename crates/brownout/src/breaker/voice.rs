@@ -10,6 +10,10 @@ use super::{
     machine::{Cause, Transition},
 };
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for a handle, and it never moves"
+)]
 pub(super) enum Voice {
     /// The only circuit of its handle: the dependency is as well as the circuit says.
     Alone(Reporter),
@@ -53,7 +57,13 @@ impl Voice {
         }
     }
 
-    pub(super) fn would_open(&self, shared: &Shared, key: Option<&Arc<str>>, cause: Cause, generation: u64) {
+    pub(super) fn would_open(
+        &self,
+        shared: &Shared,
+        key: Option<&Arc<str>>,
+        cause: Cause,
+        generation: u64,
+    ) {
         tracing::warn!(
             dependency = shared.dependency.name(),
             key = key.map(|key| &**key),
@@ -61,12 +71,15 @@ impl Voice {
             generation,
             "circuit would have opened, but only observes"
         );
-        shared.dependency.registry().record(EventKind::CircuitWouldOpen {
-            dependency: shared.dependency.shared_name(),
-            key: key.cloned(),
-            reason: cause.as_str().into(),
-            generation,
-        });
+        shared
+            .dependency
+            .registry()
+            .record(EventKind::CircuitWouldOpen {
+                dependency: shared.dependency.shared_name(),
+                key: key.cloned(),
+                reason: cause.as_str().into(),
+                generation,
+            });
     }
 }
 
@@ -75,7 +88,9 @@ impl Voice {
 fn report(transition: &Transition, left: Duration) -> Report {
     match transition.to {
         CircuitState::Closed => Report::healthy(),
-        CircuitState::Open => Report::unhealthy("circuit open").ttl(left).then(Status::Degraded),
+        CircuitState::Open => Report::unhealthy("circuit open")
+            .ttl(left)
+            .then(Status::Degraded),
         CircuitState::HalfOpen => Report::unhealthy("circuit half-open")
             .ttl(left)
             .then(Status::Degraded),

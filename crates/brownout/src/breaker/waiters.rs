@@ -24,7 +24,9 @@ impl Waiters {
         // Cloning and dropping wakers runs their executor's code: neither is done under the lock.
         let waker = Some(waker.clone());
         let mut slots = lock(&self.0);
-        let index = if let Some(Place(index)) = place { *index } else {
+        let index = if let Some(Place(index)) = place {
+            *index
+        } else {
             let index = slots.free.pop().unwrap_or_else(|| {
                 slots.wakers.push(None);
                 slots.wakers.len() - 1
@@ -38,6 +40,7 @@ impl Waiters {
     }
 
     /// Waits no more.
+    #[allow(clippy::needless_pass_by_value, reason = "the place is given up")]
     pub(super) fn leave(&self, place: Place) {
         let mut slots = lock(&self.0);
         let old = slots.wakers[place.0].take();
@@ -63,7 +66,7 @@ impl Waiters {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, brownout_loom))]
     pub(super) fn waiting(&self) -> usize {
         let slots = lock(&self.0);
         slots.wakers.len() - slots.free.len()

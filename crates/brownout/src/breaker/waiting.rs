@@ -78,7 +78,9 @@ impl Waiting {
                 // Beyond all time.
                 return Poll::Pending;
             };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
             if timer.deadline() != until {
                 timer.as_mut().reset(until);
             }
