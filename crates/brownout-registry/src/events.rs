@@ -121,6 +121,18 @@ pub enum EventKind {
         reason: Arc<str>,
         generation: u64,
     },
+    /// A tier has begun to answer in the place of a dependency that cannot. Recorded once for a spell, not for a call.
+    FallbackServed {
+        dependency: Arc<str>,
+        tier: Arc<str>,
+        reason: Arc<str>,
+    },
+    /// A tier no longer has to; it has answered so many calls.
+    FallbackEnded {
+        dependency: Arc<str>,
+        tier: Arc<str>,
+        calls: u64,
+    },
 }
 
 /// What [`Events::recv`] yields.
@@ -261,8 +273,8 @@ impl EventLog {
 }
 
 impl Event {
-    /// Says it in the log: WARN for what got worse, INFO for the rest. The circuits' own transitions are logged by
-    /// whoever records them.
+    /// Says it in the log: WARN for what got worse, INFO for the rest. The transitions of circuits and
+    /// fallbacks are logged by whoever records them.
     pub(crate) fn log(&self) {
         match &self.kind {
             EventKind::StatusChanged {
@@ -335,7 +347,9 @@ impl Event {
             EventKind::CircuitOpened { .. }
             | EventKind::CircuitHalfOpened { .. }
             | EventKind::CircuitClosed { .. }
-            | EventKind::CircuitWouldOpen { .. } => {}
+            | EventKind::CircuitWouldOpen { .. }
+            | EventKind::FallbackServed { .. }
+            | EventKind::FallbackEnded { .. } => {}
         }
     }
 }

@@ -88,7 +88,7 @@
 //! | `HealthChanged`, `LevelChanged` | the system's did | WARN where worse, else INFO |
 //! | `OverrideSet`, `OverrideReleased`, `OverrideExpired` | each time | INFO |
 //! | `ProbeFailed`, `ProbeRecovered` | a probe's verdict turned | WARN, INFO |
-//! | `Circuit…` | a breaker [recorded](Registry::record) it | by the breaker |
+//! | `Circuit…`, `Fallback…` | a layer [recorded](Registry::record) it | by the layer |
 //!
 //! # Threads, locks and user code
 //!

@@ -28,6 +28,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`breaker`] | stops calling a dependency that fails, and finds out by itself when it has recovered |
+//! | [`fallback`] | named tiers that answer when a dependency cannot |
 //! | [`registry`] | the health registry: dependencies, reports, probes, overrides, the degradation level, events |
 //! | [`core`] | what the patterns are built from: verdicts, classifiers, refusals |
 //! | `http`, `grpc` | what judging and refusing need on these protocols |
@@ -54,6 +55,7 @@
 
 pub mod breaker;
 pub mod core;
+pub mod fallback;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 #[cfg(feature = "http")]

@@ -30,6 +30,8 @@ pub enum DegradeReason {
     Failed,
     /// The dependency did not answer in time.
     TimedOut,
+    /// The dependency could not be reached.
+    Unreachable,
 }
 
 impl DegradeReason {
@@ -39,6 +41,7 @@ impl DegradeReason {
             Self::Refused(reason) => reason.as_str(),
             Self::Failed => "failed",
             Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
         }
     }
 }

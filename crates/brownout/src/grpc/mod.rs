@@ -6,7 +6,7 @@
 
 mod classify;
 mod retry_info;
-mod unavailable;
+pub(crate) mod unavailable;
 
 pub use self::{
     classify::{GrpcStatus, at_end},

@@ -12,7 +12,7 @@ mod at_end;
 mod body;
 mod classify;
 mod observed;
-mod unavailable;
+pub(crate) mod unavailable;
 
 pub use self::{
     at_end::{AtEnd, EndRule},

@@ -38,34 +38,53 @@ impl<B, E> Reject<Response<B>, E> for Unavailable {
     }
 
     fn reject(&self, rejected: Rejected) -> Result<Self::Response, E> {
-        let retry_after = rejected.retry_after_seconds();
-        let mut response = Response::new(LocalBody::own(problem(&rejected)));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        let reason = rejected.reason();
+        let mut response = respond(
+            reason.as_str(),
+            reason.title(),
+            rejected.public_name(),
+            rejected.retry_after_seconds(),
+        );
         response.extensions_mut().insert(rejected);
         Ok(response)
     }
 }
 
-fn problem(rejected: &Rejected) -> String {
-    let reason = rejected.reason();
-    let mut json = format!(
-        r#"{{"type":"urn:brownout:{reason}","title":"{}","status":503,"detail":""#,
-        reason.title()
+/// A 503 with a problem document of our own.
+pub(crate) fn respond<B>(
+    kind: &str,
+    title: &str,
+    public_name: Option<&str>,
+    retry_after: Option<u64>,
+) -> Response<LocalBody<B>> {
+    let mut response = Response::new(LocalBody::own(problem(kind, title, public_name)));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
     );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn problem(kind: &str, title: &str, public_name: Option<&str>) -> String {
+    let mut json =
+        format!(r#"{{"type":"urn:brownout:{kind}","title":"{title}","status":503,"detail":""#);
     // A name is visible ASCII; what JSON cannot hold as it is in a string is escaped.
-    let name = rejected.public_name().map(|name| name.replace('\\', r"\\").replace('"', r#"\""#));
+    let name = public_name.map(|name| name.replace('\\', r"\\").replace('"', r#"\""#));
     let written = match &name {
         Some(name) => write!(
             json,
             r#"{name} is not available at the moment","dependency":"{name}"}}"#
         ),
-        None => write!(json, r#"A service behind this one is not available at the moment"}}"#),
+        None => write!(
+            json,
+            r#"A service behind this one is not available at the moment"}}"#
+        ),
     };
     debug_assert!(written.is_ok(), "writing to a string does not fail");
     json

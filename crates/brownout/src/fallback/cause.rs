@@ -1,0 +1,258 @@
+use std::{any::Any, error::Error, fmt, io, sync::Arc};
+
+use crate::core::{BoxError, DegradeReason, RejectReason, Rejected, refusal_of};
+
+/// Why the primary, or a tier, did not answer.
+///
+/// It is erased as soon as it is known: a text for people, a kind, and the refusal where there was one. The text may
+/// hold what an upstream said; it is for logs and operators, never for strangers.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    kind: CauseKind,
+    not_sent: bool,
+    text: Text,
+    refusal: Option<Rejected>,
+}
+
+/// The kind of a [`Cause`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CauseKind {
+    /// A guard (a circuit breaker, say) refused the call.
+    Rejected,
+    /// The service failed to become ready.
+    NotReady,
+    /// No connection could be made.
+    Connect,
+    /// The service failed, or its answer was judged a failure.
+    Failed,
+    /// It did not answer in time, or there was no time left to begin.
+    TimedOut,
+    /// It panicked. A chain catches no panic itself; this is for what a layer further in has caught and made an error.
+    Panicked,
+}
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Cause {
+    /// The service failed; the call may have had its effect.
+    pub const fn failed(text: &'static str) -> Self {
+        Self::new(CauseKind::Failed, false, Text::Static(text))
+    }
+
+    /// The service failed, as its error's `Display` says; the call may have had its effect. Allocates the text.
+    pub fn describe(error: &impl fmt::Display) -> Self {
+        Self::new(CauseKind::Failed, false, Text::of(error))
+    }
+
+    /// A guard refused the call, which was therefore not sent.
+    pub fn rejected(refusal: &Rejected) -> Self {
+        Self {
+            refusal: Some(refusal.clone()),
+            ..Self::new(
+                CauseKind::Rejected,
+                true,
+                Text::Static(refusal.reason().as_str()),
+            )
+        }
+    }
+
+    /// No connection could be made, so that the call was not sent.
+    pub const fn connect(text: &'static str) -> Self {
+        Self::new(CauseKind::Connect, true, Text::Static(text))
+    }
+
+    /// The service panicked; the call may have had its effect.
+    pub const fn panicked(text: &'static str) -> Self {
+        Self::new(CauseKind::Panicked, false, Text::Static(text))
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> CauseKind {
+        self.kind
+    }
+
+    /// What happened, for people who run the service.
+    pub fn text(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// The refusal, where a guard refused the call.
+    pub fn refusal(&self) -> Option<&Rejected> {
+        self.refusal.as_ref()
+    }
+
+    /// Whether it is certain that the call had no effect, so that a write may go elsewhere.
+    pub fn proves_not_sent(&self) -> bool {
+        self.not_sent
+    }
+
+    /// The reason that a degraded answer gives.
+    pub fn reason(&self) -> DegradeReason {
+        match (self.kind, &self.refusal) {
+            (_, Some(refusal)) => DegradeReason::Refused(refusal.reason()),
+            (CauseKind::NotReady, None) => DegradeReason::Refused(RejectReason::NotReady),
+            (CauseKind::TimedOut, None) => DegradeReason::TimedOut,
+            (CauseKind::Connect, None) => DegradeReason::Unreachable,
+            _ => DegradeReason::Failed,
+        }
+    }
+
+    const fn new(kind: CauseKind, not_sent: bool, text: Text) -> Self {
+        Self {
+            kind,
+            not_sent,
+            text,
+            refusal: None,
+        }
+    }
+
+    /// The cause where readiness failed: whatever the error says, the call was never made.
+    pub(super) fn not_ready(error: Self) -> Self {
+        Self {
+            kind: match error.kind {
+                CauseKind::Rejected | CauseKind::Connect => error.kind,
+                _ => CauseKind::NotReady,
+            },
+            not_sent: true,
+            ..error
+        }
+    }
+
+    /// The same cause, of which it is not certain that the call had no effect.
+    pub(super) fn unproven(self) -> Self {
+        Self {
+            not_sent: false,
+            ..self
+        }
+    }
+
+    pub(super) const fn timed_out() -> Self {
+        Self::new(
+            CauseKind::TimedOut,
+            false,
+            Text::Static("no answer in time"),
+        )
+    }
+
+    pub(super) const fn skipped() -> Self {
+        Self::new(
+            CauseKind::TimedOut,
+            true,
+            Text::Static("skipped: the deadline has passed"),
+        )
+    }
+
+    /// An error of a type of which nothing is known. Only what the error itself *is* proves anything: one that merely
+    /// has a refusal among its sources may come from a service that had done half of its work before.
+    pub(super) fn of_error<E: fmt::Display + 'static>(error: &E) -> Self {
+        let any: &dyn Any = error;
+        if let Some(refusal) = any.downcast_ref::<Rejected>() {
+            return Self::rejected(refusal);
+        }
+        if let Some(refused) = any.downcast_ref::<io::Error>().and_then(refused_connection) {
+            return refused;
+        }
+        match any.downcast_ref::<BoxError>() {
+            Some(error) => Self::of_boxed(error.as_ref()),
+            None => Self::describe(error),
+        }
+    }
+
+    fn of_boxed(error: &(dyn Error + Send + Sync + 'static)) -> Self {
+        if let Some(refusal) = error.downcast_ref::<Rejected>() {
+            return Self::rejected(refusal);
+        }
+        if let Some(refused) = error
+            .downcast_ref::<io::Error>()
+            .and_then(refused_connection)
+        {
+            return refused;
+        }
+        Self {
+            not_sent: false,
+            ..match refusal_of(error) {
+                Some(refusal) => Self::rejected(refusal),
+                None => Self::describe(&error),
+            }
+        }
+    }
+
+    /// The error of a transport: here a connection that was refused, however deep among the sources, is the
+    /// connection over which the call would have gone.
+    #[cfg(feature = "http")]
+    pub(super) fn of_transport<E: fmt::Display + 'static>(error: &E) -> Self {
+        let cause = Self::of_error(error);
+        let any: &dyn Any = error;
+        if cause.kind != CauseKind::Failed {
+            return cause;
+        }
+        let mut next = any
+            .downcast_ref::<BoxError>()
+            .map(|error| -> &(dyn Error + 'static) { error.as_ref() });
+        while let Some(error) = next {
+            if let Some(refused) = error
+                .downcast_ref::<io::Error>()
+                .and_then(refused_connection)
+            {
+                return refused;
+            }
+            next = error.source();
+        }
+        cause
+    }
+}
+
+/// Of the errors that an operating system has for a connection, only this one cannot come after something was sent.
+fn refused_connection(error: &io::Error) -> Option<Cause> {
+    (error.kind() == io::ErrorKind::ConnectionRefused).then(|| Cause::connect("connection refused"))
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl CauseKind {
+    /// The kind in kebab case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::NotReady => "not-ready",
+            Self::Connect => "connect",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl fmt::Display for CauseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Text {
+    fn of(error: &impl fmt::Display) -> Self {
+        Self::Shared(error.to_string().into())
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,56 @@
+use std::fmt;
+
+use crate::core::Degraded;
+
+/// Marks an answer that a tier gave in the primary's place.
+///
+/// It sits on the layer rather than on the answer's type, so that types of other crates can be marked too.
+pub trait MarkDegraded<Res> {
+    /// Whether there is anything to mark; a mark is not even made where there is not.
+    const MARKS: bool = true;
+
+    /// Adds the mark to the answer.
+    fn mark(&self, response: &mut Res, mark: Degraded);
+}
+
+/// Leaves answers as they are. What `for_results()` picks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unmarked(pub(super) ());
+
+impl<Res> MarkDegraded<Res> for Unmarked {
+    const MARKS: bool = false;
+
+    #[inline]
+    fn mark(&self, _: &mut Res, _: Degraded) {}
+}
+
+/// Marks by a closure.
+#[derive(Clone, Copy)]
+pub struct MarkWith<F>(pub(super) F);
+
+impl<Res, F: Fn(&mut Res, Degraded)> MarkDegraded<Res> for MarkWith<F> {
+    fn mark(&self, response: &mut Res, mark: Degraded) {
+        (self.0)(response, mark);
+    }
+}
+
+impl<F> fmt::Debug for MarkWith<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MarkWith")
+    }
+}
+
+/// Adds to the [`Marks`](crate::core::Marks) in a response's extensions. What `for_http()` and `for_grpc()` pick.
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InExtensions(pub(super) ());
+
+#[cfg(feature = "http")]
+impl<B> MarkDegraded<http::Response<B>> for InExtensions {
+    fn mark(&self, response: &mut http::Response<B>, mark: Degraded) {
+        response
+            .extensions_mut()
+            .get_or_insert_default::<crate::core::Marks>()
+            .push(mark);
+    }
+}

@@ -1,0 +1,22 @@
+//! What a fallback chain does, sentence by sentence.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that unwraps or panics says that something is wrong"
+)]
+
+mod common;
+
+mod bad_configuration;
+mod bounds;
+mod descending;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+mod laws;
+mod model;
+mod reports;
+mod times;
+mod writes;
