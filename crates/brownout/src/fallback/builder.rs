@@ -17,7 +17,7 @@ use super::{
     requests::{Safe, Writes},
     service::Parts,
     tier::{FnTier, LastTier, ServiceTier, Tier},
-    watch::Watches,
+    watch::{Extras, Watches},
 };
 
 /// Configures a [`FallbackLayer`]. `J` judges, `Q` keeps requests, `M` marks, `X` says what comes of a call that nobody
@@ -38,6 +38,8 @@ struct Settings {
     names: Vec<&'static str>,
     within: Option<Duration>,
     timed: bool,
+    /// Whether any tier has a timeout.
+    bounded: bool,
     dependency: Option<Dependency>,
     /// What is wrong, by whatever was said first.
     wrong: Option<ConfigError>,
@@ -61,6 +63,7 @@ impl<J, Q, M, X, T> FallbackBuilder<J, Q, M, X, T> {
     pub fn tier<S>(mut self, tier: Tier<S>) -> FallbackBuilder<J, Q, M, X, Or<T, ServiceTier<S>>> {
         let index = self.settings.add(tier.name);
         self.settings.keep_duration("timeout", tier.timeout);
+        self.settings.bounded |= tier.timeout.is_some();
         self.map(|earlier| Or {
             earlier,
             step: Step {
@@ -198,9 +201,13 @@ impl<J, Q, M, X, T> FallbackBuilder<J, Q, M, X, T> {
         if let Some(wrong) = settings.wrong {
             return Err(wrong);
         }
-        let watches = settings
-            .dependency
-            .map(|it| Watches::new(&it, &settings.names));
+        let watches = settings.has_extras().then(|| {
+            let extras = Extras {
+                within: settings.within,
+                timed: settings.timed,
+            };
+            Watches::new(extras, settings.dependency.as_ref(), &settings.names)
+        });
         Ok(FallbackLayer {
             parts: Parts {
                 tiers: self.tiers,
@@ -208,8 +215,6 @@ impl<J, Q, M, X, T> FallbackBuilder<J, Q, M, X, T> {
                     judge: self.judge,
                     requests: self.requests,
                     watch: None,
-                    within: settings.within,
-                    timed: settings.timed,
                 },
                 watches,
                 mark: self.mark,
@@ -447,6 +452,10 @@ impl Settings {
         }
         self.names.push(name);
         index
+    }
+
+    fn has_extras(&self) -> bool {
+        self.within.is_some() || self.timed || self.bounded || self.dependency.is_some()
     }
 
     fn keep_duration(&mut self, field: &'static str, given: Option<Duration>) {

@@ -2,9 +2,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The times of one call. The clock is read only where there is something to measure or to keep.
+use super::watch::{Extras, Watch};
+
+/// The times of one call, if its chain keeps any. The clock is read only where there is something to measure or to keep.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub struct Clock(Option<Times>);
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
     /// When the whole chain has to be done.
     total: Option<Instant>,
     /// When whoever runs now has to be done.
@@ -17,12 +22,53 @@ pub struct Clock {
 
 impl Clock {
     /// The clock of a call that begins now.
-    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-    #[inline(always)]
-    pub(super) fn start(within: Option<Duration>, timed: bool) -> Self {
-        let since = (timed || within.is_some()).then(Instant::now);
+    #[inline]
+    pub(super) fn start(watch: Option<&Watch>) -> Self {
+        Self(watch.map(|watch| Times::start(watch.extras())))
+    }
+
+    /// Begins a tier; `false` where nothing remains of the chain's deadline.
+    #[inline]
+    pub(super) fn begin(&mut self, timeout: Option<Duration>) -> bool {
+        self.0.as_mut().is_none_or(|times| times.begin(timeout))
+    }
+
+    /// Begins what nothing bounds.
+    #[inline]
+    pub(super) fn begin_last(&mut self) {
+        if let Some(times) = &mut self.0 {
+            times.due = None;
+        }
+    }
+
+    #[inline]
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.0.as_ref()?.due
+    }
+
+    pub(super) fn expire(&mut self) {
+        if let Some(times) = &mut self.0 {
+            times.expired = true;
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_expired(&self) -> bool {
+        self.0.as_ref().is_some_and(|times| times.expired)
+    }
+
+    #[inline]
+    pub(super) fn elapsed(&self) -> Option<Duration> {
+        self.0.as_ref()?.elapsed()
+    }
+}
+
+impl Times {
+    #[inline(never)]
+    fn start(extras: Extras) -> Self {
+        let since = (extras.timed || extras.within.is_some()).then(Instant::now);
         let total = since
-            .zip(within)
+            .zip(extras.within)
             .and_then(|(now, within)| now.checked_add(within));
         Self {
             total,
@@ -33,8 +79,7 @@ impl Clock {
         }
     }
 
-    /// Begins a tier; `false` where nothing remains of the chain's deadline.
-    pub(super) fn begin(&mut self, timeout: Option<Duration>) -> bool {
+    fn begin(&mut self, timeout: Option<Duration>) -> bool {
         self.expired = false;
         let now = (self.timed || timeout.is_some()).then(Instant::now);
         self.since = now;
@@ -48,31 +93,9 @@ impl Clock {
         true
     }
 
-    /// Begins what nothing bounds.
-    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-    #[inline(always)]
-    pub(super) fn begin_last(&mut self) {
-        self.due = None;
-    }
-
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.due
-    }
-
-    pub(super) fn expire(&mut self) {
-        self.expired = true;
-    }
-
-    pub(super) fn is_expired(&self) -> bool {
-        self.expired
-    }
-
-    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-    #[inline(always)]
-    pub(super) fn elapsed(&self) -> Option<Duration> {
-        match (self.timed, self.since) {
-            (true, Some(since)) => Some(Instant::now().saturating_duration_since(since)),
-            _ => None,
-        }
+    #[inline(never)]
+    fn elapsed(&self) -> Option<Duration> {
+        let since = self.since.filter(|_| self.timed)?;
+        Some(Instant::now().saturating_duration_since(since))
     }
 }

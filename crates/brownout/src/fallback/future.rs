@@ -55,7 +55,7 @@ impl<Req, Res, E, R, J, Q, M, X> ResponseFuture<Req, Res, E, R, J, Q, M, X> {
         Self {
             run,
             timer: None,
-            clock: Clock::start(plan.within, plan.timed),
+            clock: Clock::start(plan.watch.as_ref()),
             plan,
             mark,
             conclude,
@@ -154,7 +154,9 @@ fn degraded<J, Q>(by: &ServedBy, plan: &Plan<J, Q>) -> Degraded {
         dependency: watch.and_then(super::watch::Watch::public_name),
         tier: Some(by.tier.into()),
         reason: by.reason,
-        level: watch.map_or(DegradationLevel::Full, super::watch::Watch::level),
+        level: watch
+            .and_then(super::watch::Watch::level)
+            .unwrap_or(DegradationLevel::Full),
         age: None,
     }
 }

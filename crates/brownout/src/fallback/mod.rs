@@ -164,7 +164,8 @@
 //!
 //! A call whose primary answers polls it once, and costs the clone of the request and of the tiers. A descent allocates
 //! nothing itself before the second failure; but the text of an error is allocated, unless
-//! [`causes`](FallbackBuilder::causes) has a static one. The clock is read only where there is a time to keep.
+//! [`causes`](FallbackBuilder::causes) has a static one. The clock is read only where there is a time to keep; a call that
+//! has a deadline and is not answered at once allocates its timer.
 
 #[cfg(feature = "http")]
 mod answers;

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::{cause::Cause, watch::Watch};
 
 /// What a call needs to know of its chain besides the tiers.
@@ -7,20 +5,18 @@ use super::{cause::Cause, watch::Watch};
 pub struct Plan<J, Q> {
     pub(super) judge: J,
     pub(super) requests: Q,
+    /// `None` for a chain that has no times to keep and nobody to tell.
     pub(super) watch: Option<Watch>,
-    pub(super) within: Option<Duration>,
-    /// Whether failures are to be timed though there is no deadline.
-    pub(super) timed: bool,
 }
 
 impl<J, Q> Plan<J, Q> {
     /// A refusal by the guard of another dependency than the one that this chain covers comes from somewhere inside
     /// the primary, which may have done part of its work before: it proves nothing.
-    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-    #[inline(always)]
+    #[inline]
     pub(super) fn trusted(&self, cause: Cause) -> Cause {
-        match (&self.watch, cause.refusal()) {
-            (Some(watch), Some(refusal)) if refusal.dependency() != watch.dependency().name() => {
+        let covered = self.watch.as_ref().and_then(Watch::dependency);
+        match (covered, cause.refusal()) {
+            (Some(covered), Some(refusal)) if refusal.dependency() != covered.name() => {
                 cause.unproven()
             }
             _ => cause,

@@ -117,8 +117,11 @@ where
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         let parts = &self.parts;
-        let mut plan = parts.plan.clone();
-        plan.watch = parts.watches.as_ref().and_then(Watches::watch);
+        let plan = Plan {
+            judge: parts.plan.judge.clone(),
+            requests: parts.plan.requests.clone(),
+            watch: parts.watches.as_ref().and_then(Watches::watch),
+        };
         let primary = match std::mem::replace(&mut self.ready, Ready::No) {
             Ready::Failed(cause) => {
                 PrimaryRun::NotReady(Some((cause, plan.requests.whole(request))))

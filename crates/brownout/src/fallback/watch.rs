@@ -29,7 +29,17 @@ pub(super) struct Watches(Arc<[Watch]>);
 pub(super) struct Watch(Arc<Shard>);
 
 struct Shard {
-    chain: Arc<Chain>,
+    extras: Extras,
+    /// `None` where the chain covers no dependency.
+    chain: Option<Arc<Chain>>,
+}
+
+/// What only some chains have, besides a dependency to cover. It lives here so that a call carries one handle, or none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras {
+    pub(super) within: Option<Duration>,
+    /// Whether failures are to be timed though there is no deadline.
+    pub(super) timed: bool,
 }
 
 struct Chain {
@@ -53,23 +63,29 @@ struct Spell {
 const SHARDS: usize = 8;
 
 impl Watches {
-    pub(super) fn new(dependency: &Dependency, tiers: &[&'static str]) -> Self {
+    pub(super) fn new(
+        extras: Extras,
+        dependency: Option<&Dependency>,
+        tiers: &[&'static str],
+    ) -> Self {
         let spell = |tier: &&'static str| Spell {
             tier,
             active: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             last: AtomicU64::new(0),
         };
-        let chain = Arc::new(Chain {
-            dependency: dependency.clone(),
-            public_name: OnceLock::new(),
-            spells: tiers.iter().map(spell).collect(),
-            serving: AtomicUsize::new(0),
-            epoch: Instant::now(),
+        let chain = dependency.map(|dependency| {
+            Arc::new(Chain {
+                dependency: dependency.clone(),
+                public_name: OnceLock::new(),
+                spells: tiers.iter().map(spell).collect(),
+                serving: AtomicUsize::new(0),
+                epoch: Instant::now(),
+            })
         });
         let shard = |_| {
-            let chain = Arc::clone(&chain);
-            Watch(Arc::new(Shard { chain }))
+            let chain = chain.clone();
+            Watch(Arc::new(Shard { extras, chain }))
         };
         Self((0..SHARDS).map(shard).collect())
     }
@@ -81,16 +97,21 @@ impl Watches {
 }
 
 impl Watch {
-    pub(super) fn dependency(&self) -> &Dependency {
-        &self.chain().dependency
+    pub(super) fn extras(&self) -> Extras {
+        self.0.extras
     }
 
-    pub(super) fn level(&self) -> DegradationLevel {
-        self.dependency().registry().level()
+    /// The dependency that the chain covers.
+    pub(super) fn dependency(&self) -> Option<&Dependency> {
+        Some(&self.chain()?.dependency)
+    }
+
+    pub(super) fn level(&self) -> Option<DegradationLevel> {
+        Some(self.dependency()?.registry().level())
     }
 
     pub(super) fn public_name(&self) -> Option<Arc<str>> {
-        let chain = self.chain();
+        let chain = self.chain()?;
         if let Some(name) = chain.public_name.get() {
             return Some(Arc::clone(name));
         }
@@ -101,15 +122,18 @@ impl Watch {
     /// The primary has answered.
     #[inline]
     pub(super) fn primary_answered(&self) {
-        let chain = self.chain();
-        if chain.serving.load(Ordering::Relaxed) > 0 {
+        if let Some(chain) = self.chain()
+            && chain.serving.load(Ordering::Relaxed) > 0
+        {
             chain.end_quiet(None);
         }
     }
 
     /// A tier has answered.
     pub(super) fn served(&self, by: &ServedBy) {
-        let chain = self.chain();
+        let Some(chain) = self.chain() else {
+            return;
+        };
         let Some(spell) = chain.spells.get(by.index) else {
             return;
         };
@@ -124,8 +148,9 @@ impl Watch {
         }
     }
 
-    fn chain(&self) -> &Chain {
-        &self.0.chain
+    #[inline]
+    fn chain(&self) -> Option<&Chain> {
+        self.0.chain.as_deref()
     }
 }
 
@@ -215,7 +240,7 @@ impl fmt::Debug for Watches {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watch")
-            .field(&self.dependency().name())
+            .field(&self.dependency().map(Dependency::name))
             .finish()
     }
 }
