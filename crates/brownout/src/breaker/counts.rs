@@ -15,7 +15,11 @@ use crate::core::{
     },
 };
 
-use super::{hanging::Hanging, machine::Nanos};
+use super::{
+    credit::{Credit, Purse},
+    hanging::Hanging,
+    machine::Nanos,
+};
 
 /// How many stripes a circuit has. A constant, so that its cost is the same on every machine.
 pub(super) const STRIPES: usize = 8;
@@ -63,6 +67,8 @@ pub(super) struct Stripe<R: ?Sized = [u8]> {
     pub(super) apart_successes: AtomicU64,
     pub(super) apart_failures: AtomicU64,
     hanging: OnceLock<Box<Hanging>>,
+    /// Failures that need not be judged.
+    pub(super) purse: Purse,
     _room: R,
 }
 
@@ -112,6 +118,7 @@ impl<R> Stripe<R> {
             apart_successes: AtomicU64::new(0),
             apart_failures: AtomicU64::new(0),
             hanging: OnceLock::new(),
+            purse: Purse::new(),
             _room: room,
         }
     }
@@ -154,6 +161,8 @@ pub(super) struct TimeWindow {
     /// window; nor, for the rest of a sub-bucket, once the window was seen to hold its minimum without reaching any:
     /// until then, nothing leaves the window and another success can only lower the ratios.
     watchful: AtomicU8,
+    /// Failures that need not be judged, for all stripes.
+    pub(super) credit: Credit,
 }
 
 impl TimeWindow {
@@ -164,6 +173,7 @@ impl TimeWindow {
             base: [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)],
             last_bad: AtomicU64::new(0),
             watchful: AtomicU8::new(0),
+            credit: Credit::new(),
         }
     }
 
@@ -230,6 +240,7 @@ impl TimeWindow {
     pub(super) fn begin(&self, epoch: u64, bucket: Nanos) {
         let last_bad = self.last_bad.load(Relaxed);
         self.set_watchful(last_bad != 0 && epoch + 1 < last_bad + BUCKETS as u64);
+        self.credit.void();
         self.ends.store((epoch + 1).saturating_mul(bucket), Relaxed);
         self.epoch.store(epoch, Release);
     }
@@ -272,6 +283,7 @@ impl Baselines {
         window.publish(now);
         window.last_bad.store(0, Relaxed);
         window.set_watchful(false);
+        window.credit.void();
     }
 
     /// Keeps what was counted when the length of a sub-bucket changes from `old` to `new` nanoseconds: each new

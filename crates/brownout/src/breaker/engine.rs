@@ -358,16 +358,38 @@ impl Engine {
             return Err(());
         }
         stripe.failures.fetch_add(1, Relaxed);
-        let run = self.run.fetch_add(1, Relaxed).wrapping_add(1);
+        let run = self.count_in_run();
+        if self.window.credit.spend(&stripe.purse) {
+            return Ok(None);
+        }
         self.window.mark_bad();
+        let seen = self.window.credit.see();
         let held = self.window.held(&self.stripes, false);
         let alarm = Alarm {
             generation: gate >> KIND_BITS,
             asked: None,
         };
-        Ok(self
-            .looked_at(held, self.knobs.failures_trip(held, run))
-            .then_some(alarm))
+        let cause = self.knobs.failures_trip(held, run);
+        if cause.is_none()
+            && let Some(missing) = self.knobs.missing_failures(held)
+        {
+            self.window
+                .credit
+                .grant(seen, &stripe.purse, missing, self.stripes.len());
+        }
+        Ok(self.looked_at(held, cause).then_some(alarm))
+    }
+
+    /// Counts a failure in the run, as far as runs are counted: far enough for every policy, and not so far that an
+    /// endless one keeps all threads writing to the same line.
+    #[inline]
+    fn count_in_run(&self) -> u32 {
+        let run = self.run.load(Relaxed);
+        if run < self.knobs.counted_run() {
+            self.run.fetch_add(1, Relaxed) + 1
+        } else {
+            run
+        }
     }
 
     #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
@@ -404,7 +426,9 @@ impl Engine {
         let bad = verdict != Verdict::Success;
         if bad {
             stripe.failures.fetch_add(1, Relaxed);
-            self.run.fetch_add(1, Relaxed);
+            self.count_in_run();
+            // What others were granted counted on fewer failures that somebody looks at.
+            self.window.credit.void();
         } else {
             self.count_success(stripe);
         }

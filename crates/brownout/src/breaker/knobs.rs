@@ -12,6 +12,7 @@ use crate::core::{
 };
 
 use super::{
+    credit::missing,
     counts::Sums,
     machine::{Cause, Nanos, nanos},
     policy::{Abandoned, Policy, Window},
@@ -164,6 +165,21 @@ impl Knobs {
         reaches(&self.failure_ratio, held.failures, calls).then_some(Cause::FailureRatio)
     }
 
+    /// How many failures more it takes at least until the ratio is reached; `None` while the minimum is what is
+    /// missing, or where no ratio counts.
+    #[inline]
+    pub(super) fn missing_failures(&self, held: Sums) -> Option<u32> {
+        let ratio = self.failure_ratio.load(Relaxed);
+        (ratio != 0 && held.calls() >= self.minimum())
+            .then(|| missing(held, Ratio::from_billionths(ratio)))
+    }
+
+    /// How far a run of failures is counted.
+    #[inline]
+    pub(super) fn counted_run(&self) -> u32 {
+        self.run.load(Relaxed).max(COUNTED_RUN)
+    }
+
     /// Whether slow calls do, those that hang among them.
     pub(super) fn slow_trips(&self, held: Sums, hanging: u32) -> bool {
         let calls = held.calls().saturating_add(hanging);
@@ -171,6 +187,9 @@ impl Knobs {
         calls >= self.minimum() && reaches(&self.slow_ratio, slow, calls)
     }
 }
+
+/// What is worth showing of a run where no policy asks for more.
+const COUNTED_RUN: u32 = 1_000;
 
 fn reaches(billionths: &AtomicU32, part: u32, whole: u32) -> bool {
     let share = billionths.load(Relaxed);

@@ -165,6 +165,7 @@ mod cell;
 mod circuit;
 mod clock;
 mod counts;
+mod credit;
 mod engine;
 mod family;
 pub mod future;

@@ -25,7 +25,7 @@ pub struct Stats {
     pub window_failures: u32,
     /// Slow calls that the window holds.
     pub window_slow: u32,
-    /// Failures since the last success.
+    /// Failures since the last success, counted up to 1,000 or the policy's limit, whichever is more.
     pub consecutive_failures: u32,
     /// Everything since the circuit was made.
     pub totals: Totals,
