@@ -294,3 +294,27 @@ async fn a_probe_that_is_slow_and_then_fails_is_one_failed_trial() {
     probe.failure();
     assert_eq!(circuit.state(), CircuitState::HalfOpen);
 }
+
+/// Failures that were far from the old ratio were granted to be counted unjudged; under the new one the next decides.
+#[tokio::test(start_paused = true)]
+async fn a_stricter_ratio_judges_the_next_failure_however_far_the_old_one_was() {
+    let ratio = |share| {
+        Policy::builder()
+            .failure_ratio(share)
+            .minimum_calls(1)
+            .no_consecutive_failures()
+            .build()
+            .unwrap()
+    };
+    let circuit = circuit(ratio(0.9));
+    for _ in 0..1_000 {
+        circuit.admit().unwrap().success();
+    }
+    for _ in 0..100 {
+        circuit.admit().unwrap().failure();
+    }
+    assert_eq!(circuit.state(), CircuitState::Closed);
+    circuit.reconfigure(ratio(0.05));
+    circuit.admit().unwrap().failure();
+    assert_eq!(circuit.state(), CircuitState::Open);
+}

@@ -564,6 +564,7 @@ impl Engine {
         }
         // A ratio may be reached under the new policy by what is held already.
         self.window.set_watchful(true);
+        self.window.credit.void();
         self.apply(policy, now);
         self.set_gate(&guarded);
         effects
