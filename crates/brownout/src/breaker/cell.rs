@@ -19,7 +19,7 @@ use crate::core::{Origin, RejectReason, Rejected, Verdict};
 
 use super::{
     clock::Clock,
-    counts::Stripe,
+    counts::{Padded, Stripe},
     engine::{Alarm, Effects, Engine},
     machine::{Nanos, Refusal, nanos},
     pass::{CLOSED, CLOSED_TIMED, CLOSED_WINDOWED, Course, KIND, Pass, UNKNOWN},
@@ -31,11 +31,9 @@ use super::{
 /// One circuit.
 pub(super) struct Core {
     pub(super) engine: Engine,
-    /// The shared one, at hand.
-    pub(super) clock: Clock,
     pub(super) shared: Arc<Shared>,
     /// Names this circuit within a keyed family.
-    pub(super) key: Option<Arc<str>>,
+    pub(super) key: Option<Box<str>>,
 }
 
 /// What all circuits of one handle have in common: a single circuit, or a keyed family.
@@ -52,8 +50,8 @@ pub(super) struct Shared {
 
 pub(super) struct Cell {
     pub(super) core: Arc<Core>,
-    stripe: Arc<Stripe>,
-    clock: Clock,
+    /// The thread's own, at hand, if there are several.
+    stripe: Option<Arc<Padded>>,
     origin: Origin,
 }
 
@@ -87,8 +85,7 @@ impl Cell {
 
     pub(super) fn with_origin(core: Arc<Core>, stripe: usize, origin: Origin) -> Self {
         Self {
-            stripe: core.engine.stripe(stripe),
-            clock: core.shared.clock,
+            stripe: core.engine.share_stripe(stripe),
             core,
             origin,
         }
@@ -100,7 +97,15 @@ impl Cell {
 
     #[inline]
     pub(super) fn now(&self) -> Nanos {
-        self.clock.now()
+        self.core.now()
+    }
+
+    #[inline]
+    fn stripe(&self) -> &Stripe {
+        match &self.stripe {
+            Some(stripe) => stripe,
+            None => self.core.engine.stripe(0),
+        }
     }
 
     /// For how long, as far as is known: until a probe is due, or an operator's order ends.
@@ -115,7 +120,7 @@ impl Cell {
     /// The refusal of a call whose service was made ready by passing it by.
     #[inline]
     pub(super) fn pass_by(&self, reason: RejectReason) -> Pass {
-        self.core.engine.pass_by(&self.stripe, reason)
+        self.core.engine.pass_by(self.stripe(), reason)
     }
 
     /// The same where an operator holds the circuit open.
@@ -124,7 +129,7 @@ impl Cell {
         let pass = self
             .core
             .engine
-            .pass_by(&self.stripe, RejectReason::CircuitForcedOpen);
+            .pass_by(self.stripe(), RejectReason::CircuitForcedOpen);
         let imposed = self.core.shared.mode.get();
         imposed.map_or(pass, |imposed| {
             Pass::refused(self.forced_open(imposed.until))
@@ -161,14 +166,15 @@ impl Cell {
     #[inline(never)]
     fn admit_timed(&self) -> (Nanos, Course) {
         let now = self.now();
-        let course = self.core.engine.admit_timed(&self.stripe, now);
+        let stripe = self.stripe.as_ref();
+        let course = stripe.and_then(|stripe| self.core.engine.admit_timed(stripe, now));
         (now, course.unwrap_or(Course::OUT))
     }
 
     #[inline(never)]
     pub(super) fn admit(&self) -> Pass {
         if !self.core.shared.mode.is_set()
-            && let Some(pass) = self.core.engine.admit_fast(&self.stripe, || self.now())
+            && let Some(pass) = self.core.engine.admit_fast(self.stripe(), || self.now())
         {
             return pass;
         }
@@ -182,7 +188,7 @@ impl Cell {
         let (pass, effects) = self
             .core
             .engine
-            .admit(&self.stripe, mode, self.now(), self.draw());
+            .admit(self.stripe(), mode, self.now(), self.draw());
         self.core.tell(&effects);
         match imposed {
             Some(imposed) if pass.refusal().is_some() => {
@@ -208,7 +214,7 @@ impl Cell {
     /// The head of an answer has come.
     pub(super) fn headed(&self, pass: &mut Pass, head: Verdict) {
         let engine = &self.core.engine;
-        engine.returned(&self.stripe, pass);
+        engine.returned(self.stripe(), pass);
         let slow = engine.is_slow(pass, self.now());
         pass.course = if slow {
             Course::HEADED_LATE
@@ -226,6 +232,9 @@ impl Cell {
     #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
     #[inline(always)]
     pub(super) fn succeeded(&self, gate: u64, at: Nanos, course: &mut Course) -> bool {
+        let Some(stripe) = &self.stripe else {
+            return false;
+        };
         let engine = &self.core.engine;
         // The gate that admitted the call still stands, so its generation is the present one.
         let stands = gate == engine.gate();
@@ -234,25 +243,25 @@ impl Cell {
         if course.is_counted() {
             return stands
                 && kind == CLOSED_TIMED
-                && self.succeeded_in_time(at, std::mem::replace(course, Course::OUT));
+                && self.succeeded_in_time(stripe, at, std::mem::replace(course, Course::OUT));
         }
         let plain = stands
             && (kind == CLOSED || (kind == CLOSED_WINDOWED && engine.only_counts(self.now())));
         if plain {
-            engine.count_success(&self.stripe);
+            engine.count_success(stripe);
         }
         plain
     }
 
     /// The same where the gate takes times. In any case the call no longer hangs.
     #[inline(never)]
-    pub(super) fn succeeded_in_time(&self, at: Nanos, course: Course) -> bool {
+    fn succeeded_in_time(&self, stripe: &Stripe, at: Nanos, course: Course) -> bool {
         let engine = &self.core.engine;
         // Before the clock is read: then there is less to keep meanwhile.
-        engine.ended(&self.stripe, course);
+        engine.ended(stripe, course);
         let plain = engine.only_counts_timed(at, self.now());
         if plain {
-            engine.count_success(&self.stripe);
+            engine.count_success(stripe);
         }
         plain
     }
@@ -260,8 +269,10 @@ impl Cell {
     /// A failure that only has to be counted and looked at: says whether that was enough.
     #[inline(never)]
     pub(super) fn failed_plainly(&self, gate: u64) -> bool {
-        let now = self.now();
-        match self.core.engine.failed_plainly(&self.stripe, gate, now) {
+        let Some(stripe) = &self.stripe else {
+            return false;
+        };
+        match self.core.engine.failed_plainly(stripe, gate, self.now()) {
             Ok(None) => true,
             Ok(Some(alarm)) => {
                 self.trip(alarm);
@@ -280,20 +291,20 @@ impl Cell {
         };
         let pass = &mut pass;
         let slow = if pass.course.is_out() {
-            engine.returned(&self.stripe, pass);
+            engine.returned(self.stripe(), pass);
             engine.is_slow(pass, now)
         } else {
             pass.course == Course::HEADED_LATE
         };
         if !pass.is_probe() {
-            if let Some(alarm) = engine.judged(&self.stripe, pass, verdict, slow, now) {
+            if let Some(alarm) = engine.judged(self.stripe(), pass, verdict, slow, now) {
                 self.trip(alarm);
             }
         } else if pass.course.is_out() || verdict.is_failure() {
             self.probe_settled(pass, verdict, slow);
         } else {
             // The head has already spoken for it.
-            self.stripe.count_apart(verdict);
+            self.stripe().count_apart(verdict);
         }
     }
 
@@ -302,12 +313,12 @@ impl Cell {
             return;
         }
         let engine = &self.core.engine;
-        engine.returned(&self.stripe, &mut pass);
+        engine.returned(self.stripe(), &mut pass);
         if engine.abandoned_fails(&pass, || self.now()) {
             self.settled(pass, Verdict::Failure);
             return;
         }
-        self.stripe.abandoned.fetch_add(1, Relaxed);
+        self.stripe().abandoned.fetch_add(1, Relaxed);
         if pass.is_probe() && pass.course.is_out() {
             self.core
                 .tell(&engine.probe(&pass, true, None, self.now(), self.draw()));
@@ -335,7 +346,7 @@ impl Cell {
     #[cold]
     fn probe_settled(&self, pass: &Pass, verdict: Verdict, slow: bool) {
         let engine = &self.core.engine;
-        self.stripe.count_apart(verdict);
+        self.stripe().count_apart(verdict);
         let returned = pass.course.is_out();
         let verdict = Some((verdict, slow));
         self.core
@@ -362,10 +373,15 @@ impl Cell {
 const FORCED_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 impl Core {
+    #[inline]
+    pub(super) fn now(&self) -> Nanos {
+        self.shared.clock.now()
+    }
+
     /// Whether the time of a gate that [refuses plainly](super::pass::refuses_plainly) is not over.
     #[inline(never)]
     pub(super) fn still_refuses(&self) -> bool {
-        let now = self.clock.now();
+        let now = self.now();
         now < self.engine.refuses_until()
     }
 
@@ -375,13 +391,13 @@ impl Core {
         match self.shared.mode.get() {
             Some(imposed) => (imposed.value == CircuitMode::ForcedOpen)
                 .then_some(RejectReason::CircuitForcedOpen),
-            None => self.engine.refuses(|| self.clock.now()),
+            None => self.engine.refuses(|| self.now()),
         }
     }
 
     pub(super) fn reconfigure(&self, policy: &Arc<Policy>) {
         let draw = || self.shared.random.unit();
-        let effects = self.engine.reconfigure(policy, self.clock.now(), draw);
+        let effects = self.engine.reconfigure(policy, self.now(), draw);
         self.tell(&effects);
     }
 
@@ -404,12 +420,10 @@ impl Core {
         for transition in &effects.transitions {
             self.shared
                 .voice
-                .moved(&self.shared, self.key.as_ref(), transition);
+                .moved(&self.shared, self.key.as_deref(), transition);
         }
         if let Some((cause, generation)) = effects.would_open {
-            self.shared
-                .voice
-                .would_open(&self.shared, self.key.as_ref(), cause, generation);
+            Voice::would_open(&self.shared, self.key.as_deref(), cause, generation);
         }
         self.shared.waiters.wake_all();
     }

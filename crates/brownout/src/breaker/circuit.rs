@@ -203,7 +203,6 @@ impl CircuitBuilder {
         let mode = self.dependency.circuit_override();
         let core = Arc::new(Core {
             engine: Engine::new(&Arc::new(self.policy), self.stripes),
-            clock: self.clock,
             shared: Arc::new(Shared {
                 mode: mode.clone(),
                 clock: self.clock,

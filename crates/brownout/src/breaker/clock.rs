@@ -7,6 +7,7 @@
 
 use std::{
     hash::{Hash, Hasher},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -22,8 +23,9 @@ use super::machine::{Nanos, nanos};
 pub(super) enum Clock {
     /// Tokio's, which tests can pause. Its epoch is what that hashes to.
     Listening(Nanos),
-    /// Tokio's, where hashes cannot be relied on.
-    Subtracting(Instant),
+    /// Tokio's, where hashes cannot be relied on. Its epoch is counted from [`ORIGIN`], which is shorter than an
+    /// `Instant`: there may be very many clocks.
+    Subtracting(Nanos),
     /// The kernel's coarse monotonic clock: cheaper, and up to a tick (1 to 4 ms) behind. Not paused by tests.
     #[cfg(feature = "coarse-clock")]
     Coarse(coarsetime::Instant),
@@ -39,8 +41,12 @@ impl Clock {
         if reliable {
             Self::Listening(hear(epoch))
         } else {
-            Self::Subtracting(epoch)
+            Self::subtracting(epoch)
         }
+    }
+
+    fn subtracting(epoch: Instant) -> Self {
+        Self::Subtracting(since_origin(epoch))
     }
 
     #[cfg(feature = "coarse-clock")]
@@ -79,8 +85,21 @@ fn listen(epoch: Nanos, now: Instant) -> Nanos {
 }
 
 #[cold]
-fn subtract(epoch: Instant) -> Nanos {
-    nanos(Instant::now().saturating_duration_since(epoch))
+fn subtract(epoch: Nanos) -> Nanos {
+    since_origin(Instant::now()).saturating_sub(epoch)
+}
+
+/// Some moment, the same for all clocks.
+static ORIGIN: OnceLock<Instant> = OnceLock::new();
+
+fn since_origin(instant: Instant) -> Nanos {
+    let origin = *ORIGIN.get_or_init(|| instant);
+    // Not below zero, whatever was asked for first: the origin itself stands at the middle of all times.
+    let after = nanos(instant.saturating_duration_since(origin));
+    let before = nanos(origin.saturating_duration_since(instant));
+    (Nanos::MAX / 2)
+        .saturating_add(after)
+        .saturating_sub(before)
 }
 
 #[inline]
@@ -137,7 +156,7 @@ mod tests {
         };
         for step in [1, 7, 1_000_000, 999_999_999, 3_600_000_000_001] {
             tokio::time::advance(Duration::from_nanos(step)).await;
-            assert_eq!(listen(heard, Instant::now()), subtract(epoch));
+            assert_eq!(listen(heard, Instant::now()), subtract(since_origin(epoch)));
         }
         assert_eq!(listen(heard, epoch), 0);
     }
@@ -145,7 +164,7 @@ mod tests {
     #[test]
     fn a_reading_from_before_the_epoch_is_zero() {
         let epoch = Instant::now() + Duration::from_secs(5);
-        for clock in [Clock::tokio(epoch), Clock::Subtracting(epoch)] {
+        for clock in [Clock::tokio(epoch), Clock::subtracting(epoch)] {
             assert_eq!(clock.now(), 0);
         }
     }

@@ -5,7 +5,10 @@
 //! happens to them. So an outcome costs one addition to a line of its own, and judging costs one pass over the
 //! stripes, however many calls the window holds.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use crate::core::{
     Verdict,
@@ -51,12 +54,26 @@ impl Sums {
     }
 }
 
-/// Totals of one stripe, and room behind them that keeps the next one off their cache lines.
-///
-/// Room rather than alignment, because only stripes that have neighbours need it: the one of a keyed circuit, of which
-/// there may be very many, has none.
+/// The stripes of one circuit.
 #[derive(Debug)]
-pub(super) struct Stripe<R: ?Sized = [u8]> {
+pub(super) enum Stripes {
+    /// A keyed circuit's: there may be very many of those, so it lies within.
+    One(Stripe),
+    Many(Box<[Arc<Padded>]>),
+}
+
+/// One stripe of several, with room behind it that keeps the next one off its cache lines.
+#[derive(Debug)]
+pub(super) struct Padded {
+    stripe: Stripe,
+    /// Failures that need not be judged.
+    pub(super) purse: Purse,
+    _room: [u8; ROOM],
+}
+
+/// Totals of one stripe.
+#[derive(Debug)]
+pub(super) struct Stripe {
     pub(super) successes: AtomicU64,
     pub(super) failures: AtomicU64,
     pub(super) slow: AtomicU64,
@@ -67,23 +84,89 @@ pub(super) struct Stripe<R: ?Sized = [u8]> {
     pub(super) apart_successes: AtomicU64,
     pub(super) apart_failures: AtomicU64,
     hanging: OnceLock<Box<Hanging>>,
-    /// Failures that need not be judged.
-    pub(super) purse: Purse,
-    _room: R,
 }
 
 /// Two cache lines: adjacent ones are fetched in pairs.
 const ROOM: usize = 128;
 
-impl Stripe {
-    /// One of several.
-    pub(super) fn among_others() -> Arc<Self> {
-        Arc::new(Stripe::with([0; ROOM]))
+impl Stripes {
+    pub(super) fn one() -> Self {
+        Self::One(Stripe::new())
     }
 
-    /// The only one of its circuit.
-    pub(super) fn alone() -> Arc<Self> {
-        Arc::new(Stripe::with([]))
+    pub(super) fn many(stripes: usize) -> Self {
+        let padded = || Padded {
+            stripe: Stripe::new(),
+            purse: Purse::new(),
+            _room: [0; ROOM],
+        };
+        Self::Many((0..stripes).map(|_| Arc::new(padded())).collect())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(stripes) => stripes.len(),
+        }
+    }
+
+    /// The stripe of that number; any number is that of the only one.
+    pub(super) fn get(&self, number: usize) -> &Stripe {
+        match self {
+            Self::One(stripe) => stripe,
+            Self::Many(stripes) => &stripes[number],
+        }
+    }
+
+    /// The same, to be held by whoever counts there, if it is one of several.
+    pub(super) fn share(&self, number: usize) -> Option<Arc<Padded>> {
+        match self {
+            Self::One(_) => None,
+            Self::Many(stripes) => Some(Arc::clone(&stripes[number])),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stripe> {
+        let (one, many) = match self {
+            Self::One(stripe) => (Some(stripe), &[][..]),
+            Self::Many(stripes) => (None, &**stripes),
+        };
+        one.into_iter()
+            .chain(many.iter().map(|padded| &padded.stripe))
+    }
+
+    /// The totals that windows are taken from.
+    #[inline]
+    pub(super) fn sum(&self, with_slow: bool) -> Sums {
+        match self {
+            Self::One(stripe) => sum(std::iter::once(stripe), with_slow),
+            Self::Many(stripes) => sum(stripes.iter().map(|padded| &padded.stripe), with_slow),
+        }
+    }
+}
+
+impl Deref for Padded {
+    type Target = Stripe;
+
+    #[inline]
+    fn deref(&self) -> &Stripe {
+        &self.stripe
+    }
+}
+
+impl Stripe {
+    fn new() -> Self {
+        Self {
+            successes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            neutral: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            apart_successes: AtomicU64::new(0),
+            apart_failures: AtomicU64::new(0),
+            hanging: OnceLock::new(),
+        }
     }
 
     /// Begins to count the calls that are out, if it did not before.
@@ -106,29 +189,10 @@ impl Stripe {
     }
 }
 
-impl<R> Stripe<R> {
-    fn with(room: R) -> Self {
-        Self {
-            successes: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            slow: AtomicU64::new(0),
-            rejected: AtomicU64::new(0),
-            neutral: AtomicU64::new(0),
-            abandoned: AtomicU64::new(0),
-            apart_successes: AtomicU64::new(0),
-            apart_failures: AtomicU64::new(0),
-            hanging: OnceLock::new(),
-            purse: Purse::new(),
-            _room: room,
-        }
-    }
-}
-
-/// The totals of all stripes that windows are taken from.
 #[inline]
-pub(super) fn sum(stripes: &[Arc<Stripe>], with_slow: bool) -> Sums {
+fn sum<'a>(stripes: impl Iterator<Item = &'a Stripe> + Clone, with_slow: bool) -> Sums {
     let (mut successes, mut failures, mut slow) = (0_u64, 0_u64, 0_u64);
-    for stripe in stripes {
+    for stripe in stripes.clone() {
         successes = successes.wrapping_add(stripe.successes.load(Relaxed));
         failures = failures.wrapping_add(stripe.failures.load(Relaxed));
     }
@@ -201,7 +265,7 @@ impl TimeWindow {
 
     /// What the window holds.
     #[inline]
-    pub(super) fn held(&self, stripes: &[Arc<Stripe>], with_slow: bool) -> Sums {
+    pub(super) fn held(&self, stripes: &Stripes, with_slow: bool) -> Sums {
         // Base before stripes: totals only grow, so a difference is never negative.
         let base = Sums {
             successes: self.base[0].load(Acquire),
@@ -212,7 +276,7 @@ impl TimeWindow {
                 0
             },
         };
-        sum(stripes, with_slow).since(base)
+        stripes.sum(with_slow).since(base)
     }
 
     /// Notes a bad call in the present sub-bucket.
@@ -248,11 +312,38 @@ impl TimeWindow {
 
 /// The totals at the start of each sub-bucket, under the circuit's lock.
 #[derive(Debug)]
-pub(super) struct Baselines([Sums; BUCKETS]);
+pub(super) struct Baselines {
+    successes: [u32; BUCKETS],
+    failures: [u32; BUCKETS],
+    /// Made with the first slow call, because to most policies none is.
+    slow: Option<Box<[u32; BUCKETS]>>,
+}
 
 impl Baselines {
     pub(super) fn new() -> Self {
-        Self([Sums::default(); BUCKETS])
+        Self {
+            successes: [0; BUCKETS],
+            failures: [0; BUCKETS],
+            slow: None,
+        }
+    }
+
+    fn at(&self, epoch: u64) -> Sums {
+        let slot = slot(epoch);
+        Sums {
+            successes: self.successes[slot],
+            failures: self.failures[slot],
+            slow: self.slow.as_ref().map_or(0, |slow| slow[slot]),
+        }
+    }
+
+    fn set(&mut self, epoch: u64, totals: Sums) {
+        let slot = slot(epoch);
+        self.successes[slot] = totals.successes;
+        self.failures[slot] = totals.failures;
+        if totals.slow != 0 || self.slow.is_some() {
+            self.slow.get_or_insert_default()[slot] = totals.slow;
+        }
     }
 
     /// Moves the window on to `epoch`. Never back: another thread's clock reading may be older than ours.
@@ -261,25 +352,27 @@ impl Baselines {
         now: Nanos,
         bucket: Nanos,
         window: &TimeWindow,
-        stripes: &[Arc<Stripe>],
+        stripes: &Stripes,
     ) {
         let epoch = now / bucket;
         let steps = epoch.saturating_sub(window.epoch()).min(BUCKETS as u64);
         if steps == 0 {
             return;
         }
-        let totals = sum(stripes, true);
+        let totals = stripes.sum(true);
         for back in 0..steps {
-            self.0[slot(epoch - back)] = totals;
+            self.set(epoch - back, totals);
         }
-        window.publish(self.0[slot(epoch + 1)]);
+        window.publish(self.at(epoch + 1));
         window.begin(epoch, bucket);
     }
 
     /// Empties the window.
-    pub(super) fn clear(&mut self, window: &TimeWindow, stripes: &[Arc<Stripe>]) {
-        let now = sum(stripes, true);
-        self.0 = [now; BUCKETS];
+    pub(super) fn clear(&mut self, window: &TimeWindow, stripes: &Stripes) {
+        let now = stripes.sum(true);
+        for epoch in 0..BUCKETS as u64 {
+            self.set(epoch, now);
+        }
         window.publish(now);
         window.last_bad.store(0, Relaxed);
         window.set_watchful(false);
@@ -294,21 +387,21 @@ impl Baselines {
         old: Nanos,
         new: Nanos,
         window: &TimeWindow,
-        stripes: &[Arc<Stripe>],
+        stripes: &Stripes,
     ) {
         self.rotate(now, old, window, stripes);
         let last = now / old;
         let oldest = last.saturating_sub(BUCKETS as u64 - 1);
         let epoch = now / new;
-        let mut resized = [Sums::default(); BUCKETS];
+        let mut resized = Self::new();
         for back in 0..BUCKETS as u64 {
             let start = epoch.saturating_sub(back).saturating_mul(new);
             let covering = (start / old).clamp(oldest, last);
             // Ten more, so that early in a circuit's life nothing falls below zero; slots go round in tens.
-            resized[slot(epoch + BUCKETS as u64 - back)] = self.0[slot(covering)];
+            resized.set(epoch + BUCKETS as u64 - back, self.at(covering));
         }
-        self.0 = resized;
-        window.publish(self.0[slot(epoch + 1)]);
+        *self = resized;
+        window.publish(self.at(epoch + 1));
         // Whichever sub-bucket it was, the bad calls that are left are in the window somewhere.
         window.last_bad.store(epoch + 1, Relaxed);
         window.begin(epoch, new);

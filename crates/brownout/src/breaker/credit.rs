@@ -100,10 +100,7 @@ pub(super) fn missing(held: Sums, ratio: Ratio) -> u32 {
     // (failures + k) ⁄ (calls + k) ≥ share ⁄ whole, solved for k.
     let short = (share * u64::from(held.calls())).saturating_sub(whole * u64::from(held.failures));
     let missing = short.div_ceil((whole - share).max(1));
-    #[expect(clippy::cast_possible_truncation, reason = "at most 2³¹")]
-    {
-        missing.min(MOST) as u32
-    }
+    missing.min(MOST) as u32
 }
 
 #[cfg(all(test, not(brownout_loom)))]

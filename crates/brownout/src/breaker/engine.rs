@@ -13,15 +13,15 @@ use brownout_registry::{CircuitMode, CircuitState};
 use crate::core::{
     RejectReason, Verdict,
     sync::{
-        AtomicU32, AtomicU64, Mutex, MutexGuard,
+        AtomicU8, AtomicU32, AtomicU64, Mutex, MutexGuard,
         Ordering::{Acquire, Relaxed, Release},
         lock, try_lock,
     },
 };
 
 use super::{
-    counts::{BUCKETS, Baselines, CallWindow, Stripe, Sums, TimeWindow},
-    hanging::{Hanging, STEPS, Steps},
+    counts::{BUCKETS, Baselines, CallWindow, Padded, Stripe, Stripes, Sums, TimeWindow},
+    hanging::{Hanging, Steps},
     knobs::Knobs,
     machine::{Cause, Gate, Leave, Machine, Nanos, Refusal, Transition},
     pass::{
@@ -41,10 +41,14 @@ pub(super) struct Engine {
     until: AtomicU64,
     /// Failures since the last success.
     run: AtomicU32,
+    /// Whether an operator imposes a mode: then every call asks. Changed under the lock.
+    imposed: AtomicU8,
+    /// One of many, which nobody tells when an operator steps in: calls look for themselves.
+    keyed: bool,
     knobs: Knobs,
     window: TimeWindow,
     calls: ArcSwapOption<CallWindow>,
-    stripes: Box<[Arc<Stripe>]>,
+    stripes: Stripes,
     steps: Steps,
     guarded: Mutex<Guarded>,
 }
@@ -54,10 +58,6 @@ struct Guarded {
     machine: Machine,
     baselines: Baselines,
     policy: Arc<Policy>,
-    /// Whether an operator imposes a mode: then every call asks.
-    imposed: bool,
-    /// One of many, which nobody tells when an operator steps in: calls look for themselves.
-    keyed: bool,
 }
 
 /// A threshold seems to be reached; ask [`Engine::trip`].
@@ -84,34 +84,30 @@ impl Effects {
 
 impl Engine {
     pub(super) fn new(policy: &Arc<Policy>, stripes: usize) -> Self {
-        Self::build(policy, stripes, false)
+        Self::build(policy, Stripes::many(stripes), false)
     }
 
     /// One circuit of a family: without stripes, because there are many of them.
     pub(super) fn keyed(policy: &Arc<Policy>) -> Self {
-        Self::build(policy, 1, true)
+        Self::build(policy, Stripes::one(), true)
     }
 
-    fn build(policy: &Arc<Policy>, stripes: usize, keyed: bool) -> Self {
+    fn build(policy: &Arc<Policy>, stripes: Stripes, keyed: bool) -> Self {
         let engine = Self {
             gate: AtomicU64::new(CLOSED),
             until: AtomicU64::new(0),
             run: AtomicU32::new(0),
+            imposed: AtomicU8::new(0),
+            keyed,
             knobs: Knobs::default(),
             window: TimeWindow::new(),
             calls: ArcSwapOption::empty(),
-            stripes: if keyed {
-                Box::new([Stripe::alone()])
-            } else {
-                (0..stripes).map(|_| Stripe::among_others()).collect()
-            },
+            stripes,
             steps: Steps::new(),
             guarded: Mutex::new(Guarded {
                 machine: Machine::new(),
                 baselines: Baselines::new(),
                 policy: Arc::clone(policy),
-                imposed: false,
-                keyed,
             }),
         };
         engine.apply(policy, 0);
@@ -350,7 +346,7 @@ impl Engine {
     #[inline]
     pub(super) fn failed_plainly(
         &self,
-        stripe: &Stripe,
+        stripe: &Padded,
         gate: u64,
         now: Nanos,
     ) -> Result<Option<Alarm>, ()> {
@@ -591,14 +587,19 @@ impl Engine {
     /// Notes whether an operator imposes a mode. `is_set` is asked under the lock, so that of two changes that race
     /// the later one is seen; it must not lock anything itself.
     pub(super) fn set_imposed(&self, is_set: impl FnOnce() -> bool) {
-        let mut guarded = lock(&self.guarded);
-        guarded.imposed = is_set();
+        let guarded = lock(&self.guarded);
+        self.imposed.store(u8::from(is_set()), Relaxed);
         self.set_gate(&guarded);
     }
 
     /// The stripe of that number, of as many as were asked for.
-    pub(super) fn stripe(&self, number: usize) -> Arc<Stripe> {
-        Arc::clone(&self.stripes[number])
+    pub(super) fn stripe(&self, number: usize) -> &Stripe {
+        self.stripes.get(number)
+    }
+
+    /// The same, to be held by whoever counts there, if there are several.
+    pub(super) fn share_stripe(&self, number: usize) -> Option<Arc<Padded>> {
+        self.stripes.share(number)
     }
 
     /// The state when it was last looked at, whatever time has passed.
@@ -797,9 +798,7 @@ impl Engine {
     fn apply(&self, policy: &Policy, now: Nanos) {
         let step = self.knobs.step();
         if policy.slow.is_some() {
-            self.stripes
-                .iter()
-                .for_each(|stripe| stripe.count_hanging());
+            self.stripes.iter().for_each(Stripe::count_hanging);
         }
         let calls = match policy.window {
             Window::Calls(calls) if policy.needs_window() => {
@@ -813,7 +812,7 @@ impl Engine {
             _ => None,
         };
         self.calls.store(calls);
-        self.knobs.set(policy, bucket_of(policy), STEPS);
+        self.knobs.set(policy, bucket_of(policy));
         if self.knobs.step() != step {
             self.steps.resize(now, self.knobs.step());
         }
@@ -821,8 +820,8 @@ impl Engine {
 
     fn set_gate(&self, guarded: &MutexGuard<'_, Guarded>) {
         let kind = match guarded.machine.gate(&guarded.policy) {
-            _ if guarded.imposed => CONSULT,
-            Gate::Closed if guarded.keyed || self.knobs.counts_calls() => CLOSED_OTHERWISE,
+            _ if self.imposed.load(Relaxed) != 0 => CONSULT,
+            Gate::Closed if self.keyed || self.knobs.counts_calls() => CLOSED_OTHERWISE,
             Gate::Closed if self.knobs.slow() != 0 => CLOSED_TIMED,
             Gate::Closed if self.knobs.timed() => CLOSED_OTHERWISE,
             Gate::Closed if self.knobs.windowed() => CLOSED_WINDOWED,
@@ -830,11 +829,11 @@ impl Engine {
             Gate::Consult => CONSULT,
             Gate::Open { until } => {
                 self.until.store(until, Release);
-                if guarded.keyed { KEYED_OPEN } else { OPEN }
+                if self.keyed { KEYED_OPEN } else { OPEN }
             }
             Gate::AllProbesOut { until } => {
                 self.until.store(until, Release);
-                if guarded.keyed {
+                if self.keyed {
                     KEYED_ALL_PROBES_OUT
                 } else {
                     ALL_PROBES_OUT

@@ -1,6 +1,6 @@
 //! How a family of keyed circuits reports on the one dependency behind them all.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use brownout_registry::{CircuitState, Dependency, Report, Reporter, ReporterKind, Status};
 
@@ -10,7 +10,7 @@ use crate::core::{
 };
 
 use super::{
-    counts::{BUCKETS, Baselines, Stripe, TimeWindow},
+    counts::{BUCKETS, Baselines, Stripes, TimeWindow},
     machine::{Nanos, Transition},
 };
 
@@ -22,7 +22,7 @@ const MINIMUM: u32 = 20;
 pub(super) struct Family {
     reporter: Reporter,
     /// Admitted calls count as successes, refused ones as failures.
-    calls: [Arc<Stripe>; 1],
+    calls: Stripes,
     window: TimeWindow,
     state: Mutex<State>,
 }
@@ -40,7 +40,7 @@ impl Family {
     pub(super) fn new(dependency: &Dependency) -> Self {
         Self {
             reporter: dependency.reporter(ReporterKind::Circuit, "keyed circuit breakers"),
-            calls: [Stripe::among_others()],
+            calls: Stripes::one(),
             window: TimeWindow::new(),
             state: Mutex::new(State {
                 baselines: Baselines::new(),
@@ -62,10 +62,10 @@ impl Family {
                 .rotate(now, BUCKET, &self.window, &self.calls);
         }
         if admitted {
-            self.calls[0].successes.fetch_add(1, Relaxed);
+            self.calls.get(0).successes.fetch_add(1, Relaxed);
             return;
         }
-        self.calls[0].failures.fetch_add(1, Relaxed);
+        self.calls.get(0).failures.fetch_add(1, Relaxed);
         let renewed = try_lock(&self.state).and_then(|mut state| {
             let due = state.reported_in != epoch && state.open > 0;
             due.then(|| self.next_report(&mut state, now))

@@ -32,7 +32,8 @@ use super::{
 /// lately makes room; if none is, newcomers share one overflow circuit. The dependency is `Degraded` while any
 /// circuit is not closed, and `Unhealthy` when half of at least 20 calls of the last 10 s were refused.
 ///
-/// Clones are cheap and share the circuits. Keys appear in events and logs, cut off after 128 bytes, never in metrics.
+/// A circuit takes about 500 bytes with the default policy, its place in the map included. Clones are cheap and share
+/// the circuits. Keys appear in events and logs, cut off after 128 bytes, never in metrics.
 pub struct KeyedCircuits<K> {
     inner: Arc<Inner<K>>,
 }
@@ -51,13 +52,11 @@ struct Inner<K> {
 
 /// A share of the keys, with a hand that goes round to find one that may go ("second chance": Corbató 1968).
 struct Shard<K> {
-    entries: IndexMap<K, Entry, RandomState>,
+    entries: IndexMap<K, Arc<Cell>, RandomState>,
+    /// Whether it was used since the hand last passed, entry by entry. Apart, because beside a pointer a bit takes a
+    /// word.
+    used: Vec<bool>,
     hand: usize,
-}
-
-struct Entry {
-    cell: Arc<Cell>,
-    used: bool,
 }
 
 const SHARDS: usize = 16;
@@ -112,6 +111,7 @@ where
                     .map(|_| {
                         Mutex::new(Shard {
                             entries: IndexMap::with_hasher(RandomState::new()),
+                            used: Vec::new(),
                             hand: 0,
                         })
                     })
@@ -130,7 +130,7 @@ where
     /// The key's circuit, if it has one.
     pub fn get(&self, key: &K) -> Option<Circuit> {
         let shard = lock(self.shard(key));
-        let cell = shard.entries.get(key).map(|entry| Arc::clone(&entry.cell));
+        let cell = shard.entries.get(key).map(Arc::clone);
         drop(shard);
         cell.as_ref().map(Circuit::of_cell)
     }
@@ -160,11 +160,7 @@ where
         *lock(&self.inner.policy) = Arc::clone(&policy);
         for shard in &self.inner.shards {
             // Told one by one outside the lock: what a circuit tells the world may come back here.
-            let cells: Vec<_> = lock(shard)
-                .entries
-                .values()
-                .map(|entry| Arc::clone(&entry.cell))
-                .collect();
+            let cells: Vec<_> = lock(shard).entries.values().map(Arc::clone).collect();
             for cell in cells {
                 cell.core.reconfigure(&policy);
             }
@@ -194,11 +190,8 @@ where
         } else {
             None
         };
-        let entry = Entry {
-            cell: Arc::clone(&made),
-            used: true,
-        };
-        entries.entries.insert(key, entry);
+        entries.entries.insert(key, Arc::clone(&made));
+        entries.used.push(true);
         drop(entries);
         drop(evicted);
         made
@@ -222,23 +215,24 @@ where
 
 impl<K: Hash + Eq> Shard<K> {
     fn used(&mut self, key: &K) -> Option<Arc<Cell>> {
-        let entry = self.entries.get_mut(key)?;
-        entry.used = true;
-        Some(Arc::clone(&entry.cell))
+        let (index, _, cell) = self.entries.get_full(key)?;
+        self.used[index] = true;
+        Some(Arc::clone(cell))
     }
 
     /// Takes out a circuit that is closed, has no call out and was not used since the hand last passed.
-    fn evict(&mut self) -> Option<(K, Entry)> {
+    fn evict(&mut self) -> Option<(K, Arc<Cell>)> {
         for _ in 0..HAND_STEPS {
             self.hand = if self.hand + 1 < self.entries.len() {
                 self.hand + 1
             } else {
                 0
             };
-            let (_, entry) = self.entries.get_index_mut(self.hand)?;
-            let recently_used = std::mem::replace(&mut entry.used, false);
-            let idle = !recently_used && Arc::strong_count(&entry.cell) == 1;
-            if idle && entry.cell.core.engine.resting_state() == CircuitState::Closed {
+            let (_, cell) = self.entries.get_index(self.hand)?;
+            let recently_used = std::mem::replace(&mut self.used[self.hand], false);
+            let idle = !recently_used && Arc::strong_count(cell) == 1;
+            if idle && cell.core.engine.resting_state() == CircuitState::Closed {
+                self.used.swap_remove(self.hand);
                 return self.entries.swap_remove_index(self.hand);
             }
         }
@@ -259,7 +253,6 @@ fn cell(
     }
     let core = Core {
         engine: Engine::keyed(policy),
-        clock: shared.clock,
         shared: Arc::clone(shared),
         key: Some(text.into()),
     };

@@ -8,24 +8,23 @@ use std::num::NonZeroU32;
 
 use crate::core::{
     Ratio,
-    sync::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
 use super::{
-    credit::missing,
     counts::Sums,
+    credit::missing,
+    hanging::STEPS,
     machine::{Cause, Nanos, nanos},
     policy::{Abandoned, Policy, Window},
 };
 
 #[derive(Debug)]
 pub(super) struct Knobs {
-    /// The length of a sub-bucket; 0 without a window of time.
+    /// The length of a sub-bucket; 0 without a window, [`CALLS`] where it is of calls.
     bucket: AtomicU64,
     /// The slow threshold; 0 where slowness does not count.
     slow: AtomicU64,
-    /// The step in which hanging calls are noticed; 0 likewise.
-    step: AtomicU64,
     minimum: AtomicU32,
     /// In billionths; 0 is off, as with the next two.
     failure_ratio: AtomicU32,
@@ -33,28 +32,21 @@ pub(super) struct Knobs {
     run: AtomicU32,
     /// After how long a dropped call counts as a failure.
     abandoned: AtomicU64,
-    flags: AtomicU8,
 }
 
-/// The policy asks when a call was admitted.
-const TIMED: u8 = 1;
-/// The window is of calls.
-const CALLS: u8 = 2;
-/// There is a window.
-const WINDOWED: u8 = 4;
+/// Longer than any window of time.
+const CALLS: Nanos = Nanos::MAX;
 
 impl Default for Knobs {
     fn default() -> Self {
         Self {
             bucket: AtomicU64::new(0),
             slow: AtomicU64::new(0),
-            step: AtomicU64::new(0),
             minimum: AtomicU32::new(0),
             failure_ratio: AtomicU32::new(0),
             slow_ratio: AtomicU32::new(0),
             run: AtomicU32::new(0),
             abandoned: AtomicU64::new(Self::ABANDONED_NEUTRAL),
-            flags: AtomicU8::new(0),
         }
     }
 }
@@ -63,24 +55,21 @@ impl Knobs {
     pub(super) const ABANDONED_NEUTRAL: Nanos = Nanos::MAX;
     pub(super) const ABANDONED_FAILS: Nanos = 0;
 
-    pub(super) fn set(&self, policy: &Policy, bucket: Nanos, steps: u64) {
+    pub(super) fn set(&self, policy: &Policy, bucket: Nanos) {
         let slow = policy.slow.map_or(0, |slow| nanos(slow.threshold));
-        let timed = slow != 0 || matches!(policy.abandoned(), Abandoned::FailureIfSlowerThan(_));
         let counts_calls = policy.needs_window() && matches!(policy.window, Window::Calls(_));
-        let flags = (u8::from(timed) * TIMED)
-            | (u8::from(counts_calls) * CALLS)
-            | (u8::from(policy.needs_window()) * WINDOWED);
         let abandoned = match policy.abandoned() {
             Abandoned::Neutral => Self::ABANDONED_NEUTRAL,
             Abandoned::Failure => Self::ABANDONED_FAILS,
-            // At least a moment, so that it is told from an unconditional failure.
-            Abandoned::FailureIfSlowerThan(limit) => nanos(limit).max(1),
+            // So that it is told from the other two.
+            Abandoned::FailureIfSlowerThan(limit) => {
+                nanos(limit).clamp(1, Self::ABANDONED_NEUTRAL - 1)
+            }
         };
         self.abandoned.store(abandoned, Relaxed);
-        self.bucket.store(bucket, Relaxed);
+        self.bucket
+            .store(if counts_calls { CALLS } else { bucket }, Relaxed);
         self.slow.store(slow, Relaxed);
-        self.step
-            .store(if slow == 0 { 0 } else { (slow / steps).max(1) }, Relaxed);
         self.minimum.store(policy.minimum_calls, Relaxed);
         self.failure_ratio
             .store(policy.failure_ratio.map_or(0, Ratio::billionths), Relaxed);
@@ -92,12 +81,14 @@ impl Knobs {
             policy.consecutive_failures.map_or(0, NonZeroU32::get),
             Relaxed,
         );
-        self.flags.store(flags, Relaxed);
     }
 
     #[inline]
     pub(super) fn bucket(&self) -> Nanos {
-        self.bucket.load(Relaxed)
+        match self.bucket.load(Relaxed) {
+            CALLS => 0,
+            bucket => bucket,
+        }
     }
 
     #[inline]
@@ -105,9 +96,13 @@ impl Knobs {
         self.slow.load(Relaxed)
     }
 
+    /// The step in which hanging calls are noticed; 0 where slowness does not count.
     #[inline]
     pub(super) fn step(&self) -> Nanos {
-        self.step.load(Relaxed)
+        match self.slow() {
+            0 => 0,
+            slow => (slow / STEPS).max(1),
+        }
     }
 
     #[inline]
@@ -119,19 +114,22 @@ impl Knobs {
         self.abandoned.load(Relaxed)
     }
 
+    /// Whether the policy asks when a call was admitted.
     #[inline]
     pub(super) fn timed(&self) -> bool {
-        self.flags.load(Relaxed) & TIMED != 0
+        let abandoned = self.abandoned();
+        self.slow() != 0
+            || (abandoned != Self::ABANDONED_NEUTRAL && abandoned != Self::ABANDONED_FAILS)
     }
 
     #[inline]
     pub(super) fn counts_calls(&self) -> bool {
-        self.flags.load(Relaxed) & CALLS != 0
+        self.bucket.load(Relaxed) == CALLS
     }
 
     #[inline]
     pub(super) fn windowed(&self) -> bool {
-        self.flags.load(Relaxed) & WINDOWED != 0
+        self.bucket.load(Relaxed) != 0
     }
 
     /// Whether a run of failures opens the circuit by itself.

@@ -14,7 +14,7 @@ use crate::core::{
 };
 
 use super::{
-    counts::{Baselines, Stripe, TimeWindow},
+    counts::{Baselines, Stripes, TimeWindow},
     engine::{Effects, Engine},
     hanging::{Hanging, Steps},
     machine::Nanos,
@@ -43,20 +43,20 @@ fn engine(policy: PolicyBuilder) -> Arc<Engine> {
 fn admit(engine: &Engine, stripe: usize, now: Nanos) -> Option<Pass> {
     let stripe = engine.stripe(stripe);
     let pass = engine
-        .admit_fast(&stripe, || now)
-        .unwrap_or_else(|| engine.admit(&stripe, None, now, || 0.5).0);
+        .admit_fast(stripe, || now)
+        .unwrap_or_else(|| engine.admit(stripe, None, now, || 0.5).0);
     pass.refusal().is_none().then_some(pass)
 }
 
 /// Settles as a ticket does; says how many transitions that made.
 fn settle(engine: &Engine, mut pass: Pass, verdict: Verdict, now: Nanos) -> usize {
     let stripe = engine.stripe(0);
-    engine.returned(&stripe, &mut pass);
+    engine.returned(stripe, &mut pass);
     let effects = if pass.is_probe() {
         stripe.count_apart(verdict);
         engine.probe(&pass, true, Some((verdict, false)), now, || 0.5)
     } else {
-        match engine.judged(&stripe, &pass, verdict, false, now) {
+        match engine.judged(stripe, &pass, verdict, false, now) {
             Some(alarm) => engine.trip(alarm, None, now, || 0.5),
             None => Effects::default(),
         }
@@ -179,15 +179,12 @@ fn an_outcome_of_an_earlier_generation_cannot_open_the_circuit_again() {
 #[test]
 fn a_window_that_moves_on_while_it_is_counted_loses_nothing_and_never_holds_more_than_happened() {
     explore(|| {
-        let shared = Arc::new((
-            [Stripe::among_others(), Stripe::among_others()],
-            TimeWindow::new(),
-        ));
+        let shared = Arc::new((Stripes::many(2), TimeWindow::new()));
         let mut baselines = Baselines::new();
         let counting = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                for stripe in &shared.0 {
+                for stripe in shared.0.iter() {
                     stripe.failures.fetch_add(1, Relaxed);
                 }
             })

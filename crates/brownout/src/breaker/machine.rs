@@ -44,7 +44,8 @@ struct Round {
     in_flight: u32,
     successes: u32,
     failures: u32,
-    neutrals: u32,
+    /// Whether any answer was neutral.
+    neutral: bool,
 }
 
 /// What moved the circuit.
@@ -188,7 +189,7 @@ impl Machine {
                 let ends = round.ends;
                 Some(if round.failures > 0 {
                     self.open(ends, Cause::ProbeFailed, None, policy, draw)
-                } else if round.successes + round.neutrals > 0 {
+                } else if round.successes > 0 || round.neutral {
                     self.close(ends, Cause::Answered, policy)
                 } else {
                     self.openings = self.openings.saturating_sub(1);
@@ -231,7 +232,7 @@ impl Machine {
                     in_flight: 1,
                     successes: 0,
                     failures: 0,
-                    neutrals: 0,
+                    neutral: false,
                 });
                 let transition = Transition {
                     from: CircuitState::Open,
@@ -288,7 +289,7 @@ impl Machine {
         let good = !(slow && self.opened_by_slowness);
         match verdict {
             Verdict::Success if good => round.successes += 1,
-            Verdict::Neutral if good => round.neutrals += 1,
+            Verdict::Neutral if good => round.neutral = true,
             Verdict::Success | Verdict::Neutral | Verdict::Failure => round.failures += 1,
             Verdict::Trip { open_for } => {
                 return Some(self.open(now, Cause::Asked, Some(open_for), policy, draw));

@@ -1,10 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use brownout_registry::{CircuitMode, CircuitState};
 
 use crate::core::sync::{AtomicU64, Ordering::Relaxed};
 
-use super::counts::Stripe;
+use super::counts::{Stripe, Stripes};
 
 /// A picture of a circuit at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(super) fn of(stripes: &[Arc<Stripe>]) -> Self {
+    pub(super) fn of(stripes: &Stripes) -> Self {
         let sum = |field: fn(&Stripe) -> &AtomicU64| {
             stripes
                 .iter()

@@ -26,10 +26,10 @@ impl Voice {
         Self::Alone(dependency.reporter(ReporterKind::Circuit, "circuit breaker"))
     }
 
-    pub(super) fn moved(&self, shared: &Shared, key: Option<&Arc<str>>, transition: &Transition) {
+    pub(super) fn moved(&self, shared: &Shared, key: Option<&str>, transition: &Transition) {
         log(shared, key, transition);
         let dependency = shared.dependency.shared_name();
-        let key = key.cloned();
+        let key = key.map(Arc::from);
         let generation = transition.generation;
         let left = Duration::from_nanos(transition.until.saturating_sub(shared.clock.now()));
         shared.dependency.registry().record(match transition.to {
@@ -57,16 +57,10 @@ impl Voice {
         }
     }
 
-    pub(super) fn would_open(
-        &self,
-        shared: &Shared,
-        key: Option<&Arc<str>>,
-        cause: Cause,
-        generation: u64,
-    ) {
+    pub(super) fn would_open(shared: &Shared, key: Option<&str>, cause: Cause, generation: u64) {
         tracing::warn!(
             dependency = shared.dependency.name(),
-            key = key.map(|key| &**key),
+            key,
             reason = cause.as_str(),
             generation,
             "circuit would have opened, but only observes"
@@ -76,7 +70,7 @@ impl Voice {
             .registry()
             .record(EventKind::CircuitWouldOpen {
                 dependency: shared.dependency.shared_name(),
-                key: key.cloned(),
+                key: key.map(Arc::from),
                 reason: cause.as_str().into(),
                 generation,
             });
@@ -98,12 +92,12 @@ fn report(transition: &Transition, left: Duration) -> Report {
     .sequence(transition.generation)
 }
 
-fn log(shared: &Shared, key: Option<&Arc<str>>, transition: &Transition) {
+fn log(shared: &Shared, key: Option<&str>, transition: &Transition) {
     macro_rules! transition {
         ($level:ident, $text:literal) => {
             tracing::$level!(
                 dependency = shared.dependency.name(),
-                key = key.map(|key| &**key),
+                key,
                 from = transition.from.as_str(),
                 to = transition.to.as_str(),
                 reason = transition.cause.as_str(),
