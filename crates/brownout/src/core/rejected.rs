@@ -118,7 +118,7 @@ impl fmt::Debug for Rejected {
             .field("dependency", &self.dependency())
             .field("reason", &self.reason)
             .field("retry_after", &self.retry_after())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,11 +59,10 @@ fn by_status(headers: &HeaderMap) -> Option<Verdict> {
     Some(match code {
         // OK and what the caller did wrong: the server works.
         b"0" | b"3" | b"5" | b"6" | b"7" | b"9" | b"11" | b"12" | b"16" => Verdict::Success,
-        // Cancelled, aborted.
-        b"1" | b"10" => Verdict::Neutral,
         // Resource exhausted.
         b"8" if retry_info::is_in(headers) => Verdict::Failure,
-        b"8" => Verdict::Neutral,
+        // Cancelled, aborted, and the caller's quota exhausted, which says nothing about the server's health.
+        b"1" | b"8" | b"10" => Verdict::Neutral,
         // Unknown, deadline exceeded, internal, unavailable, data loss; and what no specification knows.
         _ => Verdict::Failure,
     })
