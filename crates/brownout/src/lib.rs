@@ -49,7 +49,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `http` | yes | [`http`](crate::http): judging and refusing HTTP calls |
+//! | `http` | yes | [`http`]: judging and refusing HTTP calls |
 //! | `grpc` | | `grpc`: the same for gRPC, without tonic and without `protoc` |
 //! | `coarse-clock` | | [`CircuitBuilder::coarse_clock`](breaker::CircuitBuilder): a cheaper clock of 1 to 4 ms resolution |
 
