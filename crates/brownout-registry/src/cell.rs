@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::time::Instant;
 
+use crate::caught::caught;
 use crate::clock::{pack, packed_deadline};
 use crate::shared::Shared;
 use crate::vocab::{CircuitMode, FeatureState};
@@ -98,6 +98,10 @@ impl<T> OverrideCell<T> {
     ///
     /// An expiry is noticed by the next read that meets it, or promptly where a [`Driver`](crate::Driver) runs. A panic
     /// in `f` is caught and logged. Keep `f` short: it runs in the thread that caused the change.
+    ///
+    /// `f` is held by the registry. If it owns a handle on it (a `Registry`, a `Dependency`, a `Reporter`, this cell),
+    /// the registry lives until the subscription is dropped; where the subscription in turn is kept by what `f` owns,
+    /// neither is ever dropped. Let `f` own weak references.
     pub fn on_change(&self, f: impl Fn() + Send + Sync + 'static) -> Subscription {
         let mut callbacks = self
             .core
@@ -178,10 +182,19 @@ impl CellCore {
                 .map(|(_, callback)| Arc::clone(callback))
                 .collect()
         };
-        for callback in callbacks {
-            if catch_unwind(AssertUnwindSafe(|| callback())).is_err() {
-                tracing::error!("a callback on an override's change panicked; it stays registered");
-            }
+        let called = callbacks.len();
+        let returned = callbacks
+            .into_iter()
+            // The callback too is dropped in there: its subscription may be gone by now, and this its last hold.
+            .filter_map(|callback| caught(move || callback()))
+            .count();
+        // Logged at the end: a log that panics must not keep the others from being called.
+        if returned < called {
+            let panicked = called - returned;
+            tracing::error!(
+                panicked,
+                "callbacks on an override's change panicked; they stay registered"
+            );
         }
     }
 }

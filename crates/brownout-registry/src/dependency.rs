@@ -11,9 +11,10 @@ use crate::error::{OverrideError, ProbeError, RegisterError};
 use crate::overrides::{Order, OverrideId, OverrideValue};
 use crate::probe::Probe;
 use crate::registry::Registry;
-use crate::report::{Reporter, ReporterKind, cut};
+use crate::report::{Reporter, ReporterKind};
 use crate::shared::Shared;
 use crate::state::Place;
+use crate::text::{MAX_NAME, bounded, cut, is_text};
 use crate::vocab::{CircuitMode, Criticality, Status};
 
 /// Describes a dependency to register or find; made by [`Registry::dependency`].
@@ -166,8 +167,10 @@ impl Dependency {
 
     /// Its status: the override in force, else the worst fresh report.
     ///
-    /// With no report it is `Unknown` where a probe is attached that has not answered yet, else `Healthy`. One atomic
-    /// load unless something about it will expire; then the clock is read as well. An expired report is never served.
+    /// With no report it is `Unknown` where a probe is attached and nothing but a circuit has ever reported (or the
+    /// driver has ended since), else `Healthy`: a report that has come and expired counts as an observation, even
+    /// before the probe's first answer. One atomic load unless something about it will expire; then the clock is read
+    /// as well. An expired report is never served.
     #[inline]
     pub fn status(&self) -> Status {
         Status::from_code(self.word())
@@ -183,9 +186,12 @@ impl Dependency {
         Status::from_code(self.word() >> 2)
     }
 
-    /// A slot of its own for a reporter. The name is for display, cut off after 128 bytes.
+    /// A slot of its own for a reporter. The name is for display, bounded to 128 bytes and cleaned as a
+    /// [message](crate::Report::message) is.
     pub fn reporter(&self, kind: ReporterKind, name: &str) -> Reporter {
         let index = self.core.index;
+        // Made before the lock is taken, and of no more than is kept.
+        let name = bounded(cut(name, MAX_NAME), MAX_NAME);
         let (id, times) = self
             .registry
             .change(|state, now| state.add_slot(index, kind, name, now));
@@ -311,9 +317,10 @@ impl DependencyCore {
 
 const MAX_AFFECTS: usize = 64;
 const NAME_RULE: &str = "1 to 128 visible ASCII characters other than ':'";
-const TEXT_RULE: &str = "1 to 256 bytes without control characters";
-const LABEL_RULE: &str = "1 to 128 bytes without control characters";
-const AFFECTS_RULE: &str = "at most 64 entries, each 1 to 128 bytes without control characters";
+const TEXT_RULE: &str = "1 to 256 bytes, not all invisible, without control characters";
+const LABEL_RULE: &str = "1 to 128 bytes, not all invisible, without control characters";
+const AFFECTS_RULE: &str =
+    "at most 64 entries, each 1 to 128 bytes, not all invisible, without control characters";
 
 impl Spec {
     fn validate(&self) -> Result<(), RegisterError> {
@@ -356,10 +363,6 @@ fn check(
         field,
         allowed,
     })
-}
-
-fn is_text(text: &str, limit: usize) -> bool {
-    !text.is_empty() && text.len() <= limit && !text.chars().any(char::is_control)
 }
 
 /// Whether the text can name a dependency or a flag.

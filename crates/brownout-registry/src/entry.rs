@@ -10,6 +10,7 @@ use crate::probe::ProbeState;
 use crate::report::{Report, ReporterKind, SlotTimes};
 use crate::snapshot::DependencyView;
 use crate::stack::Stack;
+use crate::tally::Tally;
 use crate::vocab::{CircuitMode, Status};
 
 #[derive(Debug)]
@@ -59,13 +60,6 @@ pub(crate) struct Said {
     /// When it expires, or [`NEVER`].
     pub(crate) deadline: u64,
     then: Option<Status>,
-}
-
-/// How many slots of a group there are and what they say, so that the worst of ten thousand is found at once.
-#[derive(Debug, Default)]
-struct Tally {
-    slots: usize,
-    said: [usize; 4],
 }
 
 /// What a report has done to its slot.
@@ -139,7 +133,7 @@ impl Entry {
             sequence: None,
             queued: None,
         };
-        self.tally(kind).slots += 1;
+        self.tally(kind).add_slot();
         self.slots.insert(id, slot);
         times
     }
@@ -150,9 +144,9 @@ impl Entry {
         if let Some(at) = slot.queued {
             self.deadlines.remove(&(at, id));
         }
-        self.tally(slot.kind).slots -= 1;
+        self.tally(slot.kind).drop_slot();
         if let Some(said) = &slot.said {
-            self.tally(slot.kind).remove(said.status);
+            self.tally(slot.kind).remove(id, said.status);
         }
         slot.said
     }
@@ -179,18 +173,21 @@ impl Entry {
             Self::schedule(&mut self.deadlines, id, &mut slot.queued, new.deadline);
             return Taken::Renewed;
         }
+        if slot.said.is_none() && new.is_none() {
+            self.observed |= slot.kind != ReporterKind::Circuit;
+            return Taken::Renewed;
+        }
         let deadline = new.as_ref().map_or(NEVER, |new| new.deadline);
         Self::schedule(&mut self.deadlines, id, &mut slot.queued, deadline);
         let kind = slot.kind;
-        let status = new.as_ref().map(|new| new.status);
+        let words = new.as_ref().map(|new| (new.status, new.message.is_some()));
         let before = std::mem::replace(&mut slot.said, new);
         self.observed |= kind != ReporterKind::Circuit;
-        let tally = self.tally(kind);
         if let Some(before) = &before {
-            tally.remove(before.status);
+            self.tally(kind).remove(id, before.status);
         }
-        if let Some(status) = status {
-            tally.add(status);
+        if let Some((status, worded)) = words {
+            self.tally(kind).add(id, status, worded);
         }
         Taken::Changed(before)
     }
@@ -216,14 +213,14 @@ impl Entry {
             }
             any = true;
             let (kind, before, then) = (slot.kind, said.status, said.then.take());
+            let worded = said.message.is_some();
             match then {
                 Some(status) => (said.status, said.deadline) = (status, NEVER),
                 None => slot.said = None,
             }
-            let tally = self.tally(kind);
-            tally.remove(before);
+            self.tally(kind).remove(id, before);
             if let Some(status) = then {
-                tally.add(status);
+                self.tally(kind).add(id, status, worded);
             }
         }
         any
@@ -236,7 +233,7 @@ impl Entry {
             probe.forget();
             let id = probe.slot;
             if let Some(said) = self.slots.get_mut(&id).and_then(|slot| slot.said.take()) {
-                self.others.remove(said.status);
+                self.others.remove(id, said.status);
             }
         }
         self.observed = self.others.worst().is_some();
@@ -263,23 +260,28 @@ impl Entry {
         if self.overridden().is_some() {
             return Some("overridden".into());
         }
-        let message = |slot: &Slot| {
-            let said = slot.said.as_ref()?;
-            let status = match (slot.kind, self.mode()) {
-                (
-                    ReporterKind::Circuit,
-                    Some(CircuitMode::ForcedClosed | CircuitMode::ObserveOnly),
-                ) => said.status.min(Status::Degraded),
-                _ => said.status,
-            };
-            said.message.clone().filter(|_| status == self.status)
-        };
-        let forced = self.mode() == Some(CircuitMode::ForcedOpen) && self.circuits.slots > 0;
-        if forced {
-            Some("forced open".into())
-        } else {
-            self.slots().find_map(message)
+        let mode = self.mode();
+        if mode == Some(CircuitMode::ForcedOpen) && self.circuits.has_slots() {
+            return Some("forced open".into());
         }
+        // Under the milder modes a circuit's report counts as `Degraded` at most.
+        let circuits: &[Status] = match (mode, self.status) {
+            (None | Some(CircuitMode::ForcedOpen), _) => &[self.status],
+            (Some(_), Status::Unhealthy) => &[],
+            (Some(_), Status::Degraded) => &[Status::Degraded, Status::Unhealthy],
+            (Some(_), _) => &[self.status],
+        };
+        let circuits = circuits
+            .iter()
+            .filter_map(|&status| self.circuits.first_worded(status));
+        // Of the slots that explain it, the one that was made first.
+        let slot = self
+            .others
+            .first_worded(self.status)
+            .into_iter()
+            .chain(circuits)
+            .min()?;
+        self.slots.get(&slot)?.said.as_ref()?.message.clone()
     }
 
     /// When something about the dependency may expire.
@@ -313,7 +315,7 @@ impl Entry {
     fn circuits_say(&self) -> Option<Status> {
         match self.mode() {
             None => self.circuits.worst(),
-            Some(CircuitMode::ForcedOpen) => (self.circuits.slots > 0).then_some(Status::Unhealthy),
+            Some(CircuitMode::ForcedOpen) => self.circuits.has_slots().then_some(Status::Unhealthy),
             Some(CircuitMode::ForcedClosed | CircuitMode::ObserveOnly) => self
                 .circuits
                 .worst()
@@ -371,23 +373,5 @@ impl Said {
             deadline,
             then,
         })
-    }
-}
-
-impl Tally {
-    fn add(&mut self, status: Status) {
-        self.said[status as usize] += 1;
-    }
-
-    fn remove(&mut self, status: Status) {
-        self.said[status as usize] -= 1;
-    }
-
-    fn worst(&self) -> Option<Status> {
-        Status::ALL
-            .iter()
-            .copied()
-            .rev()
-            .find(|&status| self.said[status as usize] > 0)
     }
 }

@@ -272,6 +272,19 @@ impl EventLog {
     }
 }
 
+impl EventKind {
+    /// Whether it is another component's to say, not the registry's own.
+    pub(crate) const fn is_from_outside(&self) -> bool {
+        matches!(
+            self,
+            Self::CircuitOpened { .. }
+                | Self::CircuitHalfOpened { .. }
+                | Self::CircuitClosed { .. }
+                | Self::CircuitWouldOpen { .. }
+        )
+    }
+}
+
 impl Event {
     /// Says it in the log: WARN for what got worse, INFO for the rest. The transitions of circuits and
     /// fallbacks are logged by whoever records them.

@@ -78,9 +78,9 @@ impl fmt::Debug for Counts {
 /// The rule that turns counts into a degradation level.
 ///
 /// The answer must follow from the counts alone: it is remembered, and asked for again only when it has been forgotten.
-/// It is called outside every lock of the registry. If it panics, the level stays what it was, and that is logged once.
-/// It need not call the registry; if it does, it reads what is published at the time, and what it reports is judged with
-/// the next change.
+/// It is called outside every lock of the registry. If it panics, [`StandardPolicy`] answers in its place, that once: the
+/// policy is asked again at the next judgement. The first panic is logged. A policy need not call the registry; if it
+/// does, it reads what is published at the time, and what it reports to the same registry is judged with the next change.
 ///
 /// Closures are policies:
 ///
@@ -130,30 +130,34 @@ impl LevelPolicy for StandardPolicy {
 /// What a policy has answered, so that it is never asked under the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// `None` for counts on which the policy panicked.
-    known: HashMap<Counts, Option<DegradationLevel>>,
+    known: HashMap<Counts, DegradationLevel>,
+    /// An answer in place of one that did not come: good for one judgement.
+    stopgap: Option<(Counts, DegradationLevel)>,
 }
 
 impl Answers {
     /// Enough for every state a system wanders through in an outage; beyond it, asking again is cheap.
     const LIMIT: usize = 256;
 
-    /// The level for these counts, if it is known. Counts on which the policy panicked leave the level as it is.
-    pub(crate) fn get(
-        &self,
-        counts: &Counts,
-        current: DegradationLevel,
-    ) -> Option<DegradationLevel> {
-        self.known
-            .get(counts)
-            .map(|answer| answer.unwrap_or(current))
+    /// The level for these counts, if it is known.
+    pub(crate) fn take(&mut self, counts: &Counts) -> Option<DegradationLevel> {
+        let known = self.known.get(counts).copied();
+        known.or_else(|| {
+            let (_, level) = self.stopgap.take_if(|(asked, _)| *asked == *counts)?;
+            Some(level)
+        })
     }
 
-    pub(crate) fn insert(&mut self, counts: Counts, answer: Option<DegradationLevel>) {
+    pub(crate) fn insert(&mut self, counts: Counts, answer: DegradationLevel) {
         if self.known.len() >= Self::LIMIT {
             self.known.clear();
         }
         self.known.insert(counts, answer);
+    }
+
+    /// Answers once, as the standard policy does.
+    pub(crate) fn insert_stopgap(&mut self, counts: Counts) {
+        self.stopgap = Some((counts, StandardPolicy.level(&counts)));
     }
 }
 

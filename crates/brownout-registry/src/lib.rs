@@ -47,7 +47,7 @@
 //! ```
 //!
 //! - A **status** is the [override](Dependency::override_status) in force, else the worst fresh [`Report`]. With no
-//!   report it is `Unknown` where a probe is attached that has not answered yet, else `Healthy`.
+//!   report it is `Unknown` where a probe is attached and nothing but a circuit has ever reported, else `Healthy`.
 //! - The **health** is `Critical` while a critical dependency is unhealthy, `Degraded` while any dependency is not
 //!   healthy, else `Healthy`.
 //! - The **raw level** is what a [`LevelPolicy`] makes of the counts of dependencies by criticality and status.
@@ -94,8 +94,9 @@
 //!
 //! Handles are `Send + Sync` and cheap to clone. One lock guards the state; it is never held while user code runs (level
 //! policies, probes, callbacks), while anybody is woken, or while anything is logged, so all of them may call back into
-//! the registry.
+//! the registry. A panic in user code is caught, and what it carried is dropped there too, outside the lock.
 
+mod caught;
 mod cell;
 mod clock;
 mod dependency;
@@ -113,6 +114,8 @@ mod shared;
 mod snapshot;
 mod stack;
 mod state;
+mod tally;
+mod text;
 mod vocab;
 mod watch;
 

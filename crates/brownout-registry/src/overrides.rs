@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::DAY;
 use crate::error::OverrideError;
 use crate::snapshot::Moment;
+use crate::text::is_text;
 use crate::vocab::{CircuitMode, DegradationLevel, FeatureState, Status};
 
 /// How many overrides one target can carry; the newest counts.
@@ -14,9 +15,10 @@ pub(crate) const MAX_STACKED: usize = 8;
 
 /// Who decided, why, and for how long: what every override must say.
 ///
-/// The order is validated when it is used. Actor and reason are trimmed and must then hold 1 to 256 bytes without
-/// control characters; the time to live must be more than zero and at most [`Order::MAX_TTL`]. There are no endless
-/// overrides: an override that is forgotten ends by itself.
+/// The order is validated when it is used. Actor and reason are trimmed and must then hold 1 to 256 bytes, something
+/// visible among them, and nothing that breaks a line or steers a terminal or the direction of text; the time to live
+/// must be more than zero and at most [`Order::MAX_TTL`]. There are no endless overrides: an override that is forgotten
+/// ends by itself.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,13 +72,10 @@ impl Order {
 
 fn text(field: &'static str, text: Arc<str>) -> Result<Arc<str>, OverrideError> {
     let trimmed = text.trim();
-    if trimmed.is_empty()
-        || trimmed.len() > Order::MAX_TEXT
-        || trimmed.chars().any(char::is_control)
-    {
+    if !is_text(trimmed, Order::MAX_TEXT) {
         return Err(OverrideError::InvalidOrder {
             field,
-            allowed: "1 to 256 bytes without control characters",
+            allowed: "1 to 256 bytes, not all invisible, without control characters",
         });
     }
     if trimmed.len() == text.len() {

@@ -3,24 +3,29 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::DAY;
 use crate::error::ProbeError;
-use crate::report::{MAX_TEXT, Report, bounded};
+use crate::report::Report;
+use crate::text::{MAX_NAME, MAX_TEXT, bounded, said};
 
 /// A check that runs at intervals, whether or not there is traffic, while a [`Driver`](crate::Driver) does.
 ///
 /// | setting | default | why |
 /// |---|---|---|
 /// | [`interval`](Self::interval) | 30 s ± 10 % | often enough to notice, rarely enough not to be load; the jitter keeps replicas apart |
-/// | [`timeout`](Self::timeout) | 5 s | a check that hangs has failed |
+/// | [`timeout`](Self::timeout) | 5 s, or the interval where that is shorter | a check that hangs has failed |
 /// | [`fall`](Self::fall) | 3 | one lost packet is no outage |
 /// | [`rise`](Self::rise) | 2 | one lucky answer is no recovery |
 ///
-/// The first result decides at once. A check never overlaps with itself; at most sixteen probes of a registry run at
-/// the same time. A check that panics has failed; one that is running when the driver is dropped is cancelled. The text
-/// of an error is private: it appears in snapshots for operators and never in a public message.
+/// The first run is due within a second of the driver's start, and its result decides at once. A check never overlaps
+/// with itself, and at most sixteen probes of a registry run at the same time: a check that is due waits for a place.
+/// Probes that timed out when they last ran, and those with a timeout of more than five seconds, share eight of the
+/// places, so that checks that hang cannot keep all others waiting. A check that panics has failed; one that is running
+/// when the driver is dropped is cancelled. The text of an error is private: it appears in snapshots for operators and
+/// never in a public message. Checks are asynchronous: one that blocks its thread keeps it, and cannot be cancelled.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,10 +45,16 @@ pub struct Probe<F> {
     check: F,
     name: Arc<str>,
     interval: Duration,
-    timeout: Duration,
+    timeout: Option<Duration>,
     fall: u32,
     rise: u32,
 }
+
+/// The timeout of a probe that names none, where its interval is not shorter.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The shortest interval: what wants to know more often than this is traffic, not a probe.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How far intervals stray, so that the replicas of a service do not probe in step.
 pub(crate) const JITTER: f64 = 0.1;
@@ -58,7 +69,12 @@ pub(crate) struct Runner {
     pub(crate) timeout: Duration,
     fall: u32,
     rise: u32,
+    /// Whether a run is under way, or a cancelled one has not come to its end yet.
+    running: AtomicBool,
 }
+
+/// The right to run a check, which one run has at a time. Given back when dropped.
+pub(crate) struct Run(Arc<Runner>);
 
 /// How one run of a check ended.
 #[derive(Debug)]
@@ -90,7 +106,6 @@ pub(crate) struct ProbeState {
 /// Which way a probe's verdict has turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    First,
     Failed { consecutive_failures: u32 },
     Recovered,
 }
@@ -98,32 +113,32 @@ pub(crate) enum Turn {
 impl<F> Probe<F> {
     /// A probe that calls `check` at each run: `Ok` passes, `Err` fails.
     pub fn new(check: F) -> Self {
-        let (interval, timeout) = (Duration::from_secs(30), Duration::from_secs(5));
         Self {
             check,
             name: "probe".into(),
-            interval,
-            timeout,
+            interval: Duration::from_secs(30),
+            timeout: None,
             fall: 3,
             rise: 2,
         }
     }
 
-    /// What it is called in snapshots and events; the default is `probe`. Cut off after 128 bytes.
+    /// What it is called in snapshots and events; the default is `probe`. Bounded to 128 bytes and cleaned as a
+    /// [message](crate::Report::message) is.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = bounded(name.into(), 128);
+        self.name = bounded(name.into(), MAX_NAME);
         self
     }
 
-    /// The time from one start to the next, more than zero and at most a day.
+    /// The time from one start to the next, at least 10 ms and at most a day.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long one run may take, more than zero and at most a day.
+    /// How long one run may take, more than zero and at most the interval.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -153,16 +168,17 @@ impl<F> Probe<F> {
             fall,
             rise,
         } = self;
-        let time = |time: Duration| !time.is_zero() && time <= DAY;
+        let timeout = timeout.unwrap_or(TIMEOUT.min(interval));
         let refuse = |field, allowed| ProbeError::Invalid {
             dependency: dependency.to_owned(),
             field,
             allowed,
         };
-        for (field, holds) in [("interval", time(interval)), ("timeout", time(timeout))] {
-            if !holds {
-                return Err(refuse(field, "more than zero and at most a day"));
-            }
+        if !(MIN_INTERVAL..=DAY).contains(&interval) {
+            return Err(refuse("interval", "at least 10 ms and at most a day"));
+        }
+        if timeout.is_zero() || timeout > interval {
+            return Err(refuse("timeout", "more than zero and at most the interval"));
         }
         for (field, count) in [("fall", fall), ("rise", rise)] {
             if count == 0 {
@@ -171,10 +187,7 @@ impl<F> Probe<F> {
         }
         let check = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> {
             let run = check();
-            Box::pin(async move {
-                run.await
-                    .map_err(|error| bounded(error.to_string().into(), MAX_TEXT))
-            })
+            Box::pin(async move { run.await.map_err(|error| said(&error, MAX_TEXT)) })
         });
         Ok(Runner {
             name,
@@ -183,17 +196,32 @@ impl<F> Probe<F> {
             timeout,
             fall,
             rise,
+            running: AtomicBool::new(false),
         })
     }
 }
 
 impl Runner {
+    /// The right to run the check, unless a run of it is still under way.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Run> {
+        let busy = self.running.swap(true, Ordering::AcqRel);
+        (!busy).then(|| Run(Arc::clone(self)))
+    }
+}
+
+impl Run {
     /// Runs the check once, within its time.
-    pub(crate) async fn run(&self) -> Result<(), Failure> {
-        match tokio::time::timeout(self.timeout, (self.check)()).await {
+    pub(crate) async fn check(self) -> Result<(), Failure> {
+        match tokio::time::timeout(self.0.timeout, (self.0.check)()).await {
             Ok(result) => result.map_err(Failure::Error),
             Err(_) => Err(Failure::TimedOut),
         }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
     }
 }
 
@@ -211,39 +239,35 @@ impl ProbeState {
         }
     }
 
-    /// Counts one result, and says what to report if it turns the verdict.
-    pub(crate) fn take(&mut self, outcome: Outcome, now: u64) -> Option<(Report, Turn)> {
+    /// Counts one result. Says what to report if it makes or confirms the verdict, and which way that has turned.
+    pub(crate) fn take(&mut self, outcome: Outcome, now: u64) -> Option<(Report, Option<Turn>)> {
         self.last_check = Some(now);
         self.response_time = Some(outcome.elapsed);
         match outcome.result {
             Ok(()) => {
                 (self.failures, self.error) = (0, None);
                 self.successes = self.successes.saturating_add(1);
-                let first = match self.passing {
-                    None => true,
-                    Some(false) if self.successes >= self.runner.rise => false,
-                    Some(_) => return None,
+                let turn = match self.passing {
+                    None | Some(true) => None,
+                    Some(false) if self.successes >= self.runner.rise => Some(Turn::Recovered),
+                    Some(false) => return None,
                 };
                 self.passing = Some(true);
-                Some((
-                    Report::healthy(),
-                    if first { Turn::First } else { Turn::Recovered },
-                ))
+                Some((Report::healthy(), turn))
             }
             Err(failure) => {
                 let (message, error) = failure.texts();
                 self.successes = 0;
                 self.failures = self.failures.saturating_add(1);
                 self.error = Some(Arc::clone(&error));
-                if self.passing == Some(false)
-                    || (self.passing == Some(true) && self.failures < self.runner.fall)
-                {
-                    return None;
-                }
-                self.passing = Some(false);
-                let turn = Turn::Failed {
-                    consecutive_failures: self.failures,
+                let turn = match self.passing {
+                    Some(false) => None,
+                    Some(true) if self.failures < self.runner.fall => return None,
+                    None | Some(true) => Some(Turn::Failed {
+                        consecutive_failures: self.failures,
+                    }),
                 };
+                self.passing = Some(false);
                 Some((Report::unhealthy(message).detail(error), turn))
             }
         }

@@ -23,6 +23,10 @@ use crate::watch::Watch;
 ///
 /// The registry lives as long as any handle on it or on one of its dependencies. See the [crate's page](crate) for what
 /// it derives and how.
+///
+/// One clock a registry: its time is tokio's, which in a runtime that is paused (for tests) is not the time of the threads
+/// around it. Where both use one registry, a static one for example, time is the furthest that either has seen, and what
+/// the other reports seems old. Give each such test a registry of its own.
 #[derive(Clone)]
 pub struct Registry {
     pub(crate) shared: Arc<Shared>,
@@ -92,9 +96,15 @@ impl Registry {
         SystemHealth::from_code(self.shared.word() >> 2)
     }
 
-    /// An immutable picture of everything. Building it costs what has changed since the last one.
+    /// An immutable picture of everything. Pictures are shared until something changes.
+    ///
+    /// Only what has changed since the last one is drawn anew, but each picture lists every dependency: making one takes
+    /// time in proportion to their number, with the registry's lock held, which reports wait for. For a hundred
+    /// dependencies that is microseconds, for 100,000 several milliseconds; do not take pictures of such a registry on
+    /// every request.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.shared.change(crate::state::State::snapshot)
+        let (picture, _replaced) = self.shared.change(crate::state::State::snapshot);
+        picture
     }
 
     /// Follows level, health and revision.
@@ -154,9 +164,12 @@ impl Registry {
     /// Puts a transition of another component into the stream of events.
     ///
     /// It is numbered and kept, but neither logged (whoever has the transition logs it) nor judged (what it means for a
-    /// dependency is a report).
+    /// dependency is a report). Only the kinds that begin with `Circuit` are taken. The others are the registry's own to
+    /// say: a reader of the stream must be able to rely on them, so they are ignored here.
     pub fn record(&self, event: EventKind) {
-        self.shared.change(|state, now| state.record(event, now));
+        if event.is_from_outside() {
+            self.shared.change(|state, now| state.record(event, now));
+        }
     }
 
     /// A generator for a part of the system, seeded from the registry's own.
@@ -166,8 +179,10 @@ impl Registry {
 
     /// Starts the background task that makes expiries prompt and runs all probes, also those attached later.
     ///
-    /// It needs a tokio runtime with time enabled; without a runtime the driver is idle, and an error is logged. All
-    /// drivers of a registry guard the same one task, which ends when the last of them is dropped.
+    /// It needs a tokio runtime with time enabled; without one the driver is idle, and an error is logged. All drivers
+    /// of a registry guard the same one task, on the runtime of whoever drove first. It ends when the last of them is
+    /// dropped, or when that runtime shuts down; then the verdicts of its probes are withdrawn, and the guards that are
+    /// left are [idle](Driver::is_running) until somebody calls this again.
     pub fn drive(&self) -> Driver {
         Driver::start(&self.shared)
     }

@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::dependency::Dependency;
+use crate::text::{MAX_TEXT, bounded};
 use crate::vocab::Status;
-
-/// The most bytes of a message or detail; the rest is cut off at a character's boundary.
-pub(crate) const MAX_TEXT: usize = 256;
 
 /// What kind of thing reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,19 +98,22 @@ impl Report {
         Self::new(Status::Unhealthy).message(message)
     }
 
-    /// What strangers may read: no addresses, no upstream error texts. Cut off after 256 bytes.
+    /// What strangers may read: no addresses, no upstream error texts. Cut off after 256 bytes; line breaks in it become
+    /// spaces, other controls U+FFFD.
     pub fn message(mut self, message: impl Into<Arc<str>>) -> Self {
         self.message = Some(bounded(message.into(), MAX_TEXT));
         self
     }
 
-    /// What only operators may read; it is logged at DEBUG and marked private in snapshots. Cut off after 256 bytes.
+    /// What only operators may read; it is logged at DEBUG and marked private in snapshots. Bounded and cleaned as a
+    /// [`message`](Self::message) is.
     pub fn detail(mut self, detail: impl Into<Arc<str>>) -> Self {
         self.detail = Some(bounded(detail.into(), MAX_TEXT));
         self
     }
 
-    /// How long the report counts. Without one it counts until the reporter says something else or is dropped.
+    /// How long the report counts, up to the end of the registry's clock, 36 years after it was made. Without one it
+    /// counts until the reporter says something else or is dropped.
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
@@ -262,23 +263,4 @@ impl Drop for SlotHandle {
             .shared()
             .withdraw(self.dependency.core().index(), self.id);
     }
-}
-
-/// The text, cut off at a character's boundary where it is longer than `limit` bytes.
-pub(crate) fn bounded(text: Arc<str>, limit: usize) -> Arc<str> {
-    let cut = cut(&text, limit);
-    if cut.len() == text.len() {
-        text
-    } else {
-        cut.into()
-    }
-}
-
-/// The longest beginning of the text that is whole characters and at most `limit` bytes.
-pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    // A character has at most four bytes, so this looks at four places.
-    (0..=limit.min(text.len()))
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
 }

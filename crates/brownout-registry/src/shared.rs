@@ -2,16 +2,16 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::caught::caught;
 use crate::cell::{CellCore, OverrideCell};
 use crate::clock::{Clock, VALUE_MASK, packed_deadline};
-use crate::driver::DriverTask;
+use crate::driver::DriverSlot;
 use crate::error::OverrideError;
 use crate::events::{Event, EventLog};
 use crate::level::{Counts, LevelPolicy};
@@ -28,12 +28,14 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     policy: Option<Box<dyn LevelPolicy>>,
     policy_failed: AtomicBool,
+    /// The threads inside the policy, which must not be asked again from within itself.
+    asking: Mutex<Vec<usize>>,
     pub(crate) log: Arc<EventLog>,
     /// Wakes watchers and the driver, when something visible or the earliest deadline has changed. It outlives the
     /// registry for as long as somebody waits.
     pub(crate) changed: Arc<Notify>,
     pub(crate) random: Random,
-    pub(crate) driver: Mutex<Weak<DriverTask>>,
+    pub(crate) driver: Mutex<DriverSlot>,
 }
 
 /// What a change causes outside the registry. Collected under the lock, performed after it is released.
@@ -47,8 +49,8 @@ pub(crate) struct Effects {
 }
 
 thread_local! {
-    /// Whether this thread is inside a level policy, which must not be asked again from within itself.
-    static ASKING: Cell<bool> = const { Cell::new(false) };
+    /// Its address names the thread. A `ThreadId` cannot be had while a thread's own data is being destroyed.
+    static HERE: Cell<u8> = const { Cell::new(0) };
 }
 
 impl Shared {
@@ -67,10 +69,11 @@ impl Shared {
             state: Mutex::new(state),
             policy,
             policy_failed: AtomicBool::new(false),
+            asking: Mutex::default(),
             log,
             changed: Arc::new(Notify::new()),
             random,
-            driver: Mutex::new(Weak::new()),
+            driver: Mutex::default(),
         });
         // A policy may degrade a system that has no dependency yet.
         shared.settle();
@@ -119,7 +122,7 @@ impl Shared {
             let Err(unknown) = state.settle(now) else {
                 return (state, now);
             };
-            if ASKING.get() {
+            if self.is_asking() {
                 return (state, now);
             }
             drop(state);
@@ -129,7 +132,7 @@ impl Shared {
 
     fn judged<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Effects {
         while let Err(unknown) = state.judge() {
-            if ASKING.get() {
+            if self.is_asking() {
                 // Judged with the next change from outside the policy.
                 return state.take_effects();
             }
@@ -144,16 +147,25 @@ impl Shared {
     /// Asks the policy, with the lock released, and remembers the answer.
     fn ask(&self, counts: Counts) {
         let Some(policy) = &self.policy else { return };
-        ASKING.set(true);
-        let answer = catch_unwind(AssertUnwindSafe(|| policy.level(&counts)));
-        ASKING.set(false);
-        if answer.is_err() && !self.policy_failed.swap(true, Ordering::Relaxed) {
+        let here = here();
+        self.asking().push(here);
+        let answer = caught(|| policy.level(&counts));
+        self.asking().retain(|&thread| thread != here);
+        self.lock().answer(counts, answer);
+        if answer.is_none() && !self.policy_failed.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 ?counts,
-                "the level policy panicked; the level stays what it was (logged once)"
+                "the level policy panicked; the standard policy answers in its place (logged once)"
             );
         }
-        self.lock().answer(counts, answer.ok());
+    }
+
+    fn is_asking(&self) -> bool {
+        self.asking().contains(&here())
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -207,14 +219,15 @@ impl Effects {
         if !self.events.is_empty() {
             shared.log.wake();
         }
+        // Before anything is logged: a log that panics must not keep them from being told.
+        for cell in &self.cells {
+            cell.notify();
+        }
         for event in &self.events {
             event.log();
         }
         for [dependency, reporter, detail] in &self.details {
             tracing::debug!(%dependency, %reporter, %detail, "dependency report");
-        }
-        for cell in &self.cells {
-            cell.notify();
         }
     }
 }
@@ -230,4 +243,9 @@ impl Drop for Shared {
         self.log.close();
         self.changed.notify_waiters();
     }
+}
+
+/// Names this thread among those that live.
+fn here() -> usize {
+    HERE.with(|here| std::ptr::from_ref(here).addr())
 }

@@ -77,7 +77,7 @@ pub(crate) struct State {
     health: SystemHealth,
     pictures: Pictures,
     probes: Vec<(u32, usize)>,
-    /// Counts the drivers that have ended; what a probe of an earlier one still says is ignored.
+    /// The driver that is listened to: the latest that has said anything, or the one after it once that has ended.
     epoch: u64,
 }
 
@@ -199,9 +199,7 @@ impl State {
             return Ok(());
         };
         let raw = if self.asks {
-            self.answers
-                .get(&self.counts, self.dwell.raw())
-                .ok_or(self.counts)?
+            self.answers.take(&self.counts).ok_or(self.counts)?
         } else {
             StandardPolicy.level(&self.counts)
         };
@@ -214,8 +212,12 @@ impl State {
         Ok(())
     }
 
+    /// Takes what the policy has answered, nothing where it panicked.
     pub(crate) fn answer(&mut self, counts: Counts, answer: Option<DegradationLevel>) {
-        self.answers.insert(counts, answer);
+        match answer {
+            Some(level) => self.answers.insert(counts, level),
+            None => self.answers.insert_stopgap(counts),
+        }
     }
 
     fn derive(&mut self, at: u64) {

@@ -6,8 +6,9 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::caught::caught;
 use crate::shared::Shared;
 use crate::vocab::{DegradationLevel, SystemHealth};
 
@@ -27,7 +28,8 @@ pub struct View {
 /// Follows a registry, without keeping it alive.
 ///
 /// A watch sleeps until the registry's next deadline by itself, so that it sees every expiry on time, with or without a
-/// [`Driver`](crate::Driver). Waiting needs a tokio runtime with time enabled.
+/// [`Driver`](crate::Driver). That needs a tokio runtime with time enabled; waiting elsewhere logs an error, and sees an
+/// expiry only when something else wakes it.
 #[derive(Clone)]
 pub struct Watch {
     registry: Weak<Shared>,
@@ -83,10 +85,21 @@ impl Watch {
 
 /// Sleeps until the given time, or for ever.
 pub(crate) async fn reached(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
+    if let Some(time) = time {
+        if let Some(sleep) = sleeping(time) {
+            return sleep.await;
+        }
+        tracing::error!(
+            "a watch waits where tokio has no timers, so it sees no expiry by itself; enable them with `enable_time` or \
+             `enable_all` on the runtime's builder"
+        );
     }
+    std::future::pending::<()>().await;
+}
+
+/// A sleep, where the runtime has timers. tokio has no way to ask for them but to make one, which panics without.
+pub(crate) fn sleeping(until: Instant) -> Option<Sleep> {
+    caught(|| sleep_until(until))
 }
 
 impl fmt::Debug for Watch {

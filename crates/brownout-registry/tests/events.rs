@@ -203,3 +203,13 @@ async fn the_wall_clock_decides_nothing() {
         "display time is this moment's wall clock less the distance"
     );
 }
+
+#[test]
+fn nobody_can_record_what_is_the_registrys_own_to_say() {
+    let registry = Registry::new();
+    registry.record(EventKind::LevelChanged {
+        from: DegradationLevel::Full,
+        to: DegradationLevel::Emergency,
+    });
+    assert_eq!(registry.recent_events(), []);
+}

@@ -167,7 +167,7 @@ async fn a_check_that_hangs_has_failed_after_its_timeout_and_never_overlaps_itse
         }
     });
     search
-        .probe(probe.interval(SECOND).timeout(SECOND * 5))
+        .probe(probe.interval(SECOND * 5).timeout(SECOND * 5))
         .unwrap();
     let _driver = registry.drive();
     sleep(SECOND * 3).await;
@@ -412,8 +412,11 @@ fn a_probe_with_a_setting_out_of_range_is_refused() {
     let probe = || Probe::new(|| async { Ok::<(), String>(()) });
     let cases = [
         ("interval", probe().interval(Duration::ZERO)),
+        ("interval", probe().interval(Duration::from_millis(9))),
         ("interval", probe().interval(Duration::MAX)),
         ("timeout", probe().timeout(Duration::ZERO)),
+        ("timeout", probe().timeout(SECOND * 31)),
+        ("timeout", probe().interval(SECOND).timeout(SECOND * 2)),
         ("fall", probe().fall(0)),
         ("rise", probe().rise(0)),
     ];
@@ -424,11 +427,48 @@ fn a_probe_with_a_setting_out_of_range_is_refused() {
         }
     }
     assert_eq!(search.status(), Status::Healthy, "nothing was attached");
-    for _ in 0..8 {
+    // Without a word about the timeout it is as long as the interval, where that is shorter than five seconds.
+    search.probe(probe().interval(SECOND / 100)).unwrap();
+    for _ in 1..8 {
         search.probe(probe()).unwrap();
     }
     assert!(matches!(
         search.probe(probe()),
         Err(ProbeError::TooMany { limit: 8, .. })
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_result_that_confirms_the_verdict_renews_what_the_probe_reports() {
+    let registry = Registry::new();
+    let search = search(&registry);
+    let runs = AtomicUsize::new(0);
+    let run = move || {
+        let run = runs.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match run {
+                0..20 => Ok(()),
+                20..40 => std::future::pending().await,
+                _ => Err("refused"),
+            }
+        }
+    };
+    search.probe(Probe::new(run)).unwrap();
+    let _driver = registry.drive();
+    let report = |after: u64| {
+        let registry = &registry;
+        async move {
+            sleep(SECOND * u32::try_from(after).unwrap()).await;
+            let view = registry.snapshot().dependency("search").unwrap().clone();
+            let checked = view.probes[0].last_check.unwrap();
+            assert_eq!(view.reports[0].last.at, checked.at);
+            view.reports[0].clone()
+        }
+    };
+    assert_eq!(report(500).await.status, Status::Healthy);
+    let hangs = report(500).await;
+    assert_eq!(hangs.message.as_deref(), Some("probe timed out"));
+    let fails = report(500).await;
+    assert_eq!(fails.message.as_deref(), Some("probe failed"));
+    assert_eq!(fails.private_detail.as_deref(), Some("refused"));
 }

@@ -123,3 +123,58 @@ fn reports_with_numbers_from_racing_threads_leave_the_newest() {
         assert_eq!(search.status(), Status::Healthy);
     }
 }
+
+#[test]
+fn a_policy_that_reports_to_another_registry_is_heard_there() {
+    let policy = |counts: &Counts| StandardPolicy.level(counts);
+    let whole = Registry::builder().level_policy(policy).build().unwrap();
+    let region = whole
+        .dependency("region")
+        .criticality(Criticality::Critical)
+        .register()
+        .unwrap();
+    let up = region.reporter(ReporterKind::Code, "region");
+    let part = Registry::builder()
+        .level_policy(move |counts: &Counts| {
+            if counts.of_status(Status::Unhealthy) > 0 {
+                up.report(Report::unhealthy("a part is gone"));
+            }
+            StandardPolicy.level(counts)
+        })
+        .build()
+        .unwrap();
+    let search = part.dependency("search").register().unwrap();
+    let reporter = search.reporter(ReporterKind::Code, "test");
+    reporter.report(Report::unhealthy("gone"));
+    assert_eq!(region.status(), Status::Unhealthy);
+    assert_eq!(whole.health(), SystemHealth::Critical);
+    assert_eq!(whole.level(), DegradationLevel::Emergency);
+}
+
+#[test]
+fn a_change_of_status_costs_the_same_whatever_the_number_of_reporters() {
+    // Real time, since the cost is the claim; the fault this guards against is a factor of thousands.
+    let cost = |reporters: usize| {
+        let registry = Registry::new();
+        let search = registry.dependency("search").register().unwrap();
+        let silent: Vec<_> = (0..reporters)
+            .map(|_| {
+                let reporter = search.reporter(ReporterKind::Code, "test");
+                reporter.report(Report::healthy());
+                reporter
+            })
+            .collect();
+        let last = search.reporter(ReporterKind::Code, "last");
+        let start = std::time::Instant::now();
+        for _ in 0..100 {
+            last.report(Report::new(Status::Unhealthy));
+            last.report(Report::healthy());
+        }
+        let elapsed = start.elapsed();
+        drop(silent);
+        elapsed
+    };
+    let _warm = cost(10);
+    let (few, many) = (cost(10), cost(20_000));
+    assert!(many < few * 50, "{few:?} with 10, {many:?} with 20,000");
+}

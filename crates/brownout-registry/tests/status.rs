@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use brownout_registry::{
-    Criticality, DegradationLevel, Dependency, Order, Probe, Registry, Report, ReporterKind,
-    Status, SystemHealth,
+    CircuitMode, Criticality, DegradationLevel, Dependency, EventKind, Order, Probe, Registry,
+    Report, ReporterKind, Status, SystemHealth,
 };
 use tokio::time::advance;
 
@@ -306,4 +306,63 @@ fn a_registry_works_without_a_runtime() {
     reporter.report(Report::unhealthy("gone").ttl(SECOND * 3600));
     assert_eq!(search.status(), Status::Unhealthy);
     assert!(!search.registry().drive().is_running());
+}
+
+/// The message of the last change of status.
+fn last_message(registry: &Registry) -> Option<String> {
+    registry
+        .recent_events()
+        .iter()
+        .rev()
+        .find_map(|event| match &event.kind {
+            EventKind::StatusChanged { message, .. } => Some(message.as_deref().map(str::to_owned)),
+            _ => None,
+        })?
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_status_is_explained_by_the_first_reporter_that_says_so_in_words() {
+    let registry = Registry::new();
+    let search = registry.dependency("search").register().unwrap();
+    let [silent, circuit, first, second] = [
+        (ReporterKind::Code, "silent"),
+        (ReporterKind::Circuit, "circuit"),
+        (ReporterKind::Code, "first"),
+        (ReporterKind::Code, "second"),
+    ]
+    .map(|(kind, name)| search.reporter(kind, name));
+    silent.report(Report::new(Status::Unhealthy));
+    assert_eq!(last_message(&registry), None);
+    silent.report(Report::healthy());
+    circuit.report(
+        Report::unhealthy("circuit open")
+            .ttl(SECOND)
+            .then(Status::Degraded),
+    );
+    assert_eq!(last_message(&registry).as_deref(), Some("circuit open"));
+    second.report(Report::unhealthy("second"));
+    first.report(Report::unhealthy("first"));
+    silent.report(Report::degraded("not the worst"));
+    search
+        .override_status(Status::Healthy, order(SECOND * 2))
+        .unwrap();
+    assert_eq!(last_message(&registry).as_deref(), Some("overridden"));
+    advance(SECOND * 2).await;
+    assert_eq!(
+        last_message(&registry).as_deref(),
+        Some("first"),
+        "the circuit's report has decayed since, and the override ended"
+    );
+    drop((first, second));
+    assert_eq!(search.status(), Status::Degraded);
+    assert_eq!(last_message(&registry).as_deref(), Some("not the worst"));
+    drop(silent);
+    // Under a mode that caps them, what circuits say explains what it counts as.
+    circuit.report(Report::healthy());
+    search
+        .override_circuit(CircuitMode::ObserveOnly, order(SECOND * 60))
+        .unwrap();
+    circuit.report(Report::unhealthy("would be open"));
+    assert_eq!(search.status(), Status::Degraded);
+    assert_eq!(last_message(&registry).as_deref(), Some("would be open"));
 }

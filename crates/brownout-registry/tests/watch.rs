@@ -92,3 +92,19 @@ async fn a_watch_does_not_keep_the_registry_alive_and_ends_with_it() {
     drop(registry);
     assert_eq!(waiting.await.unwrap(), (true, last));
 }
+
+#[test]
+fn what_nobody_can_see_wakes_nobody() {
+    let registry = Registry::new();
+    let search = registry.dependency("search").register().unwrap();
+    let before = registry.watch().current();
+    drop(search.reporter(ReporterKind::Code, "silent"));
+    let reporter = search.reporter(ReporterKind::Code, "late");
+    reporter.report(Report::unhealthy("over before it began").ttl(Duration::ZERO));
+    assert_eq!(registry.watch().current(), before);
+    reporter.report(Report::degraded("slow"));
+    let degraded = registry.watch().current();
+    assert_ne!(degraded.revision, before.revision);
+    drop(reporter);
+    assert_ne!(registry.watch().current().revision, degraded.revision);
+}

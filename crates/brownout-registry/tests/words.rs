@@ -62,7 +62,7 @@ fn errors_say_what_is_wrong_where_and_what_to_do() {
         .unwrap_err();
     assert_eq!(
         reason.to_string(),
-        "override: reason is not valid; it takes 1 to 256 bytes without control characters"
+        "override: reason is not valid; it takes 1 to 256 bytes, not all invisible, without control characters"
     );
 }
 

@@ -15,8 +15,8 @@ use crate::sync::lock;
 /// How long a future may go without being woken before it is said to wait for ever.
 const PATIENCE: Duration = Duration::new(60, 0);
 
-/// How many await points a future may have.
-const MOST_POLLS: usize = 10_000;
+/// How many await points a future may have. Each is reached from the start, so the work grows with the square.
+const MOST_POLLS: usize = 1_000;
 
 /// Drops a fresh future after 0, 1, 2, … polls, until one completes, and returns how many polls that took.
 ///
@@ -25,7 +25,7 @@ const MOST_POLLS: usize = 10_000;
 ///
 /// # Panics
 ///
-/// When a future is not woken for a minute of tokio's clock, or takes more than 10,000 polls: it would never complete.
+/// When a future is not woken for a minute of tokio's clock, or takes more than 1,000 polls: it would never complete.
 ///
 /// # Examples
 ///
@@ -196,6 +196,11 @@ impl WakeFlag {
     /// Whether it was woken since this was last asked.
     pub(crate) fn take(&self) -> bool {
         self.woken.swap(false, Ordering::AcqRel)
+    }
+
+    /// The same, without forgetting it.
+    pub(crate) fn is_set(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
     }
 
     /// Polls a future with this flag as its waker.

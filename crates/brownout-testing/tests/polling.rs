@@ -81,3 +81,16 @@ async fn a_sleep_loop_is_reported() {
     };
     let _: Option<()> = assert_no_busy_polling(naps, Duration::from_secs(1), 100).await;
 }
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "has not completed after 1000 polls")]
+async fn a_future_that_wakes_itself_for_ever_is_reported_soon() {
+    let spins = || async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    };
+    let most = |polls| assert!(polls <= 1000, "still trying");
+    drop_at_each_await::<std::pin::Pin<Box<dyn Future<Output = ()>>>>(|| Box::pin(spins()), most)
+        .await;
+}

@@ -8,7 +8,7 @@ use crate::entry::{Entry, Said, Taken};
 use crate::error::{ProbeError, RegisterError};
 use crate::events::EventKind;
 use crate::probe::{Outcome, ProbeState, Runner, Turn};
-use crate::report::{Report, ReporterKind, SlotTimes, bounded};
+use crate::report::{Report, ReporterKind, SlotTimes};
 
 /// A dependency has at most so many probes.
 const MAX_PROBES: usize = 8;
@@ -99,12 +99,11 @@ impl State {
         &mut self,
         index: u32,
         kind: ReporterKind,
-        name: &str,
+        name: Arc<str>,
         now: u64,
     ) -> (u64, Arc<SlotTimes>) {
         let id = self.next_id();
-        let times =
-            self.entries[index as usize].add_slot(id, kind, bounded(name.into(), 128), self.clock);
+        let times = self.entries[index as usize].add_slot(id, kind, name, self.clock);
         // A circuit that is forced open counts from the moment it exists.
         self.refresh(index, now);
         (id, times)
@@ -112,7 +111,10 @@ impl State {
 
     pub(crate) fn drop_slot(&mut self, index: u32, slot: u64, now: u64) -> Option<Said> {
         let said = self.entries[index as usize].drop_slot(slot);
-        self.show(index);
+        // A slot that said nothing was not to be seen.
+        if said.is_some() {
+            self.show(index);
+        }
         self.refresh(index, now);
         said
     }
@@ -179,11 +181,8 @@ impl State {
         new.iter().map(runner).collect()
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Takes the result of one run of a probe that the driver of this epoch has run.
+    /// Takes the result of one run of a probe that the driver of this epoch has run. What a driver that has ended still
+    /// says is ignored, and so is one that a newer one has taken over from.
     pub(crate) fn probed(
         &mut self,
         epoch: u64,
@@ -192,9 +191,10 @@ impl State {
         outcome: Outcome,
         now: u64,
     ) {
-        if epoch != self.epoch {
+        if epoch < self.epoch {
             return;
         }
+        self.epoch = epoch;
         let entry = &mut self.entries[index as usize];
         let state = &mut entry.probes[probe];
         let (slot, name) = (state.slot, Arc::clone(&state.runner.name));
@@ -205,9 +205,9 @@ impl State {
         };
         let dependency = Arc::clone(&entry.core.name);
         match turn {
-            Turn::Failed {
+            Some(Turn::Failed {
                 consecutive_failures,
-            } => {
+            }) => {
                 self.record(
                     EventKind::ProbeFailed {
                         dependency,
@@ -217,21 +217,24 @@ impl State {
                     now,
                 );
             }
-            Turn::Recovered => self.record(
+            Some(Turn::Recovered) => self.record(
                 EventKind::ProbeRecovered {
                     dependency,
                     probe: name,
                 },
                 now,
             ),
-            Turn::First => {}
+            None => {}
         }
         self.report(index, slot, report, now);
     }
 
-    /// The driver has ended: nobody renews what the probes have said.
-    pub(crate) fn forget_probes(&mut self, now: u64) {
-        self.epoch += 1;
+    /// The driver of this epoch has ended: nobody renews what its probes have said.
+    pub(crate) fn forget_probes(&mut self, epoch: u64, now: u64) {
+        if epoch < self.epoch {
+            return;
+        }
+        self.epoch = epoch + 1;
         for position in 0..self.probes.len() {
             let (index, probe) = self.probes[position];
             if probe == 0 {

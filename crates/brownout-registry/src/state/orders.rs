@@ -9,8 +9,8 @@ use crate::dependency::{is_name, name_rule};
 use crate::error::{OverrideError, RegisterError};
 use crate::events::EventKind;
 use crate::overrides::{Order, OverrideId, OverrideInfo, OverrideValue, Target};
-use crate::report::cut;
 use crate::stack::{self, Stack};
+use crate::text::cut;
 
 impl State {
     pub(crate) fn set_override(

@@ -28,8 +28,9 @@ impl State {
         }
     }
 
-    /// The picture of now. Only the dependencies that have changed since the last one are drawn anew.
-    pub(crate) fn snapshot(&mut self, now: u64) -> Arc<Snapshot> {
+    /// The picture of now, and the one it replaces: freeing that takes as long as making one, and is better done
+    /// outside the lock. Only the dependencies that have changed since the last one are drawn anew.
+    pub(crate) fn snapshot(&mut self, now: u64) -> (Arc<Snapshot>, Option<Arc<Snapshot>>) {
         let last = self
             .pictures
             .last
@@ -38,7 +39,7 @@ impl State {
         if let Some(last) = &last
             && now < self.pictures.checked.saturating_add(FRESH)
         {
-            return Arc::clone(last);
+            return (Arc::clone(last), None);
         }
         self.pictures.checked = now;
         let mut outdated = false;
@@ -46,18 +47,23 @@ impl State {
             outdated |= entry.forget_outdated();
         }
         let picture = last.filter(|_| !outdated).unwrap_or_else(|| self.draw(now));
-        self.pictures.last = Some(Arc::clone(&picture));
-        picture
+        let replaced = self.pictures.last.replace(Arc::clone(&picture));
+        (picture, replaced)
     }
 
     fn draw(&mut self, now: u64) -> Arc<Snapshot> {
         let mut dependencies = Vec::with_capacity(self.names.len());
+        let mut drawn = Vec::new();
         for &index in self.names.values() {
-            let drawn = self.entries[index as usize].view.clone();
-            dependencies.push(drawn.unwrap_or_else(|| Arc::new(self.draw_dependency(index))));
+            let view = self.entries[index as usize].view.clone();
+            dependencies.push(view.unwrap_or_else(|| {
+                let view = Arc::new(self.draw_dependency(index));
+                drawn.push((index, Arc::clone(&view)));
+                view
+            }));
         }
-        for (&index, view) in self.names.values().zip(&dependencies) {
-            self.entries[index as usize].view = Some(Arc::clone(view));
+        for (index, view) in drawn {
+            self.entries[index as usize].view = Some(view);
         }
         Arc::new(Snapshot {
             revision: self.revision,

@@ -33,6 +33,8 @@ pub enum Law {
     WakesEveryWaiter,
     /// What was polled by two tasks wakes the one that polled it last.
     WakesLastPoller,
+    /// A waiting call that is dropped passes on the wake-up it got.
+    PassesOnWakeUps,
     /// Waiting is by wakers: nothing polls busily.
     NoBusyPolling,
     /// It works below a buffer, where one task makes the calls and others poll the futures.
@@ -87,6 +89,7 @@ impl fmt::Display for Law {
             Self::ErrorEndsTheCall => "an error of the inner service ends the call",
             Self::WakesEveryWaiter => "everyone who waits for readiness is woken",
             Self::WakesLastPoller => "what two tasks have polled wakes the one that polled it last",
+            Self::PassesOnWakeUps => "a waiting call that is dropped passes on the wake-up it got",
             Self::NoBusyPolling => "waiting is by wakers, never by busy polling",
             Self::WorksBelowABuffer => {
                 "it works below a buffer, where one task makes the calls and others poll the futures"

@@ -39,6 +39,7 @@
 
 mod calls;
 mod faults;
+mod handover;
 mod law;
 mod readiness;
 mod rig;
@@ -139,6 +140,8 @@ impl<B> Contract<B> {
         self.run(wakes::the_last_poller_of_readiness_is_woken)
             .await?;
         self.run(wakes::the_last_poller_of_a_future_is_woken)
+            .await?;
+        self.run(handover::a_dropped_waiter_passes_on_its_wake_up)
             .await?;
         self.run(wakes::nothing_polls_busily).await?;
         self.run(sharing::many_clones_work_at_once).await?;

@@ -17,7 +17,7 @@ use crate::probe_service::Behaviour;
 const WAITERS: u32 = 8;
 
 /// Turns of [`pause`]: one second of tokio's clock.
-const TURNS: usize = 100;
+pub(super) const TURNS: usize = 100;
 
 /// What a waiting future may ask for in a second: a few layers' own timers, but no loop.
 const MOST_POLLS: usize = 16;
@@ -154,7 +154,7 @@ where
 }
 
 /// Lets other tasks run and a little time pass.
-async fn pause() {
+pub(super) async fn pause() {
     give_way().await;
     tokio::time::sleep(Duration::from_millis(10)).await;
 }

@@ -5,6 +5,7 @@
 )]
 
 mod calls;
+mod handover;
 mod readiness;
 mod waiting;
 
