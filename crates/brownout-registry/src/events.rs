@@ -281,6 +281,8 @@ impl EventKind {
                 | Self::CircuitHalfOpened { .. }
                 | Self::CircuitClosed { .. }
                 | Self::CircuitWouldOpen { .. }
+                | Self::FallbackServed { .. }
+                | Self::FallbackEnded { .. }
         )
     }
 }

@@ -69,7 +69,11 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(crate) fn new(field: &'static str, given: impl fmt::Display, allowed: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(
+        field: &'static str,
+        given: impl fmt::Display,
+        allowed: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             field,
             given: given.to_string(),
@@ -85,14 +89,19 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` cannot be {}: {}", self.field, self.given, self.allowed)
+        write!(
+            f,
+            "`{}` cannot be {}: {}",
+            self.field, self.given, self.allowed
+        )
     }
 }
 
 impl Error for ConfigError {}
 
 pub(crate) fn ratio(field: &'static str, share: f64) -> Result<Ratio, ConfigError> {
-    Ratio::new(share).ok_or_else(|| ConfigError::new(field, share, "it must lie between 0.0 and 1.0"))
+    Ratio::new(share)
+        .ok_or_else(|| ConfigError::new(field, share, "it must lie between 0.0 and 1.0"))
 }
 
 /// A share that triggers something: zero would trigger it on pure success.

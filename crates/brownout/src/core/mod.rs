@@ -20,6 +20,7 @@ pub(crate) mod sync;
 pub(crate) mod unwind;
 mod verdict;
 
+pub use self::verdict::Verdict;
 pub use self::{
     classify::{Classify, ErrIsFailure},
     config::{ConfigError, Ratio},
@@ -28,4 +29,3 @@ pub use self::{
     reject::{BoxError, ErrWith, Fail, Reject, Same},
     rejected::{Origin, RejectReason, Rejected, refusal_of},
 };
-pub use self::verdict::Verdict;

@@ -47,7 +47,10 @@ where
 {
     type Response = Res;
 
-    #[allow(clippy::inline_always, reason = "on the path of every call; see `CircuitBreaker::poll_ready`")]
+    #[allow(
+        clippy::inline_always,
+        reason = "on the path of every call; see `CircuitBreaker::poll_ready`"
+    )]
     #[inline(always)]
     fn observe(&self, ticket: &mut T, outcome: Result<Res, E>) -> Result<Res, E> {
         let verdict = self.0.classify(outcome.as_ref());

@@ -79,7 +79,12 @@ pub(super) fn is_in(headers: &HeaderMap) -> bool {
         let bytes = BASE64.decode(headers.get(DETAILS)?.as_bytes()).ok()?;
         Status::decode(&*bytes).ok()
     };
-    details().is_some_and(|status| status.details.iter().any(|detail| detail.type_url == TYPE_URL))
+    details().is_some_and(|status| {
+        status
+            .details
+            .iter()
+            .any(|detail| detail.type_url == TYPE_URL)
+    })
 }
 
 #[cfg(test)]

@@ -62,7 +62,11 @@ where
 {
     type Response = Response<ObservedBody<B, T>>;
 
-    fn observe(&self, ticket: &mut T, outcome: Result<Response<B>, E>) -> Result<Self::Response, E> {
+    fn observe(
+        &self,
+        ticket: &mut T,
+        outcome: Result<Response<B>, E>,
+    ) -> Result<Self::Response, E> {
         let head = self.classify.classify(outcome.as_ref());
         let response = match outcome {
             Ok(response) => response,
@@ -71,7 +75,8 @@ where
                 return Err(error);
             }
         };
-        let without_trailers = (self.rule.without_trailers)(head, response.status(), response.headers());
+        let without_trailers =
+            (self.rule.without_trailers)(head, response.status(), response.headers());
         let waiting = if head.is_failure() {
             ticket.settle(head);
             None
@@ -82,6 +87,14 @@ where
             ticket.head(head);
             Some(ticket.take())
         };
-        Ok(response.map(|body| ObservedBody::new(body, waiting, head, without_trailers, self.rule.with_trailers)))
+        Ok(response.map(|body| {
+            ObservedBody::new(
+                body,
+                waiting,
+                head,
+                without_trailers,
+                self.rule.with_trailers,
+            )
+        }))
     }
 }
