@@ -6,11 +6,12 @@ use tokio::time::Instant;
 use crate::core::{RejectReason, Rejected};
 
 use super::{
-    cell::{Cell, Core, Shared, thread},
+    cell::{Cell, thread},
     clock::Clock,
     counts::STRIPES,
     engine::{Effects, Engine},
     policy::Policy,
+    shared::{Core, Shared},
     stats::Stats,
     ticket::Ticket,
     voice::Voice,

@@ -10,8 +10,9 @@ use crate::core::{
 };
 
 use super::{
-    counts::{BUCKETS, Baselines, Stripes, TimeWindow},
+    counts::Stripes,
     machine::{Nanos, Transition},
+    window::{BUCKETS, Baselines, TimeWindow},
 };
 
 /// Calls of the last ten seconds decide; fewer than twenty decide nothing.

@@ -16,12 +16,13 @@ use crate::core::{
 };
 
 use super::{
-    cell::{Cell, Core, Shared},
+    cell::Cell,
     circuit::Circuit,
     clock::Clock,
     engine::Engine,
     family::Family,
     policy::Policy,
+    shared::{Core, Shared},
     voice::Voice,
     waiters::Waiters,
 };

@@ -14,13 +14,14 @@ use crate::core::{
 };
 
 use super::{
-    counts::{Baselines, Stripes, TimeWindow},
+    counts::Stripes,
     engine::{Effects, Engine},
     hanging::{Hanging, Steps},
     machine::Nanos,
     pass::{Pass, refuses_plainly},
     policy::{Policy, PolicyBuilder},
     waiters::Waiters,
+    window::{Baselines, TimeWindow},
 };
 
 const SECOND: Nanos = 1_000_000_000;

@@ -161,6 +161,7 @@
 //! it: not for a success under [`Policy::consecutive`], once under a window of time, twice with a slow threshold.
 //! A window of [calls](PolicyBuilder::window_of_calls) is one ring that all threads share.
 
+mod call_window;
 mod cell;
 mod circuit;
 mod clock;
@@ -180,11 +181,13 @@ mod machine;
 mod pass;
 mod policy;
 mod service;
+mod shared;
 mod stats;
 mod ticket;
 mod voice;
 mod waiters;
 mod waiting;
+mod window;
 
 pub use self::{
     circuit::{Circuit, CircuitBuilder},

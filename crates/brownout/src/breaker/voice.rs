@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use brownout_registry::{CircuitState, EventKind, Report, Reporter, ReporterKind, Status};
 
 use super::{
-    cell::Shared,
     family::Family,
     machine::{Cause, Transition},
+    shared::Shared,
 };
 
 #[allow(
