@@ -318,3 +318,26 @@ async fn a_stricter_ratio_judges_the_next_failure_however_far_the_old_one_was() 
     circuit.admit().unwrap().failure();
     assert_eq!(circuit.state(), CircuitState::Open);
 }
+
+/// The call that finds out that a round is over is admitted under the lock, where it was given a time that no policy
+/// had asked for.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_a_round_is_not_late_by_a_policy_that_comes_after_it() {
+    let untimed = Policy::builder().open_for(MS).jitter(0.0).lease(10 * MS);
+    let timed = untimed
+        .clone()
+        .abandoned(Abandoned::FailureIfSlowerThan(MS))
+        .build()
+        .unwrap();
+    let circuit = circuit(untimed.build().unwrap());
+    trip(&circuit);
+    advance(MS).await;
+    circuit.admit().unwrap().success();
+    advance(10 * MS).await;
+    let call = circuit.admit().unwrap();
+    circuit.reconfigure(timed);
+    advance(5 * MS).await;
+    drop(call);
+    let totals = circuit.stats().totals;
+    assert_eq!((totals.abandoned, circuit.stats().window_failures), (1, 0));
+}

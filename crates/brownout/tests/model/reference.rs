@@ -60,7 +60,7 @@ enum Answer {
 #[derive(Debug)]
 struct Call {
     admitted: Nanos,
-    /// Whether the circuit knows that time. Closed and left to itself, it reads the clock only where its policy asks
+    /// Whether the circuit knows that time. Closed, it reads the clock only where its policy asks
     /// how long calls take, so a policy that asks for the first time finds calls whose age nobody knows.
     timed: bool,
     generation: u64,
@@ -142,7 +142,7 @@ impl Model {
         self.end_round(now);
         match self.role_of_next_call(now, orders) {
             Ok(role) => {
-                let asks = self.rules.ask_for_times() || orders.mode(now).is_some();
+                let asks = self.rules.ask_for_times();
                 self.calls.push(Call {
                     admitted: now,
                     timed: asks || role != Role::Counted,

@@ -143,7 +143,10 @@ impl Engine {
         self.set_gate(&guarded);
         let pass = match leave {
             Ok((kind, generation)) => {
-                let mut pass = Pass::new(generation << KIND_BITS | kind, now);
+                // As on the fast path: a call of a policy that asks for no times has none, whatever comes later.
+                let untimed = kind == CLOSED_OTHERWISE && !self.knobs.timed();
+                let at = if untimed { UNKNOWN } else { now };
+                let mut pass = Pass::new(generation << KIND_BITS | kind, at);
                 // Under the lock: an observed circuit may begin a generation anew, without a time between two.
                 if kind == CLOSED_OTHERWISE && self.knobs.slow() != 0 {
                     pass.course = self.admit_timed(stripe, now).unwrap_or(Course::OUT);
