@@ -341,3 +341,32 @@ async fn a_call_that_ends_a_round_is_not_late_by_a_policy_that_comes_after_it() 
     let totals = circuit.stats().totals;
     assert_eq!((totals.abandoned, circuit.stats().window_failures), (1, 0));
 }
+
+/// A probe whose head came late has failed, and fails no second time; but its dependency may still ask to be left alone.
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_head_was_late_may_still_open_the_circuit_by_asking() {
+    let circuit = circuit(
+        Policy::builder()
+            .slow_calls(8 * MS, 0.01)
+            .minimum_calls(1)
+            .open_for(MS)
+            .jitter(0.0)
+            .close_after(1, 2)
+            .lease(Duration::from_secs(1))
+            .build()
+            .unwrap(),
+    );
+    let slow = circuit.admit().unwrap();
+    advance(9 * MS).await;
+    slow.success();
+    assert_eq!(circuit.state(), CircuitState::Open);
+    advance(MS).await;
+    let mut probe = circuit.admit().unwrap();
+    advance(9 * MS).await;
+    probe.head(Verdict::Success);
+    assert_eq!(circuit.state(), CircuitState::HalfOpen);
+    probe.settle(Verdict::Trip {
+        open_for: Duration::ZERO,
+    });
+    assert_eq!(circuit.state(), CircuitState::Open);
+}

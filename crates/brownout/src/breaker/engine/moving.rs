@@ -73,9 +73,12 @@ impl Engine {
             machine.probe_returned(pass.generation());
             effects.place_freed = true;
         }
-        // One probe counts once.
-        let verdict =
-            verdict.filter(|(_, slow)| returned || !machine.head_failed(pass.generation(), *slow));
+        // One probe fails once. What the dependency asks for is heard all the same.
+        let verdict = verdict.filter(|(verdict, slow)| {
+            returned
+                || *verdict != Verdict::Failure
+                || !machine.head_failed(pass.generation(), *slow)
+        });
         if let Some((verdict, slow)) = verdict {
             let transition =
                 machine.probe_judged(pass.generation(), verdict, slow, now, policy, &draw);
