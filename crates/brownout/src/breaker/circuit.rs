@@ -141,7 +141,7 @@ impl Circuit {
     /// changes between time and calls: then it starts empty.
     pub fn reconfigure(&self, policy: Policy) {
         let cell = self.cell();
-        cell.core.reconfigure(&Arc::new(policy));
+        cell.core.reconfigure(|| Arc::new(policy));
         cell.core.shared.waiters.wake_all();
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Family {
 struct State {
     baselines: Baselines,
     /// Keys whose circuit is not closed.
-    open: u32,
+    open: i64,
     /// Orders reports that race on their way to the registry.
     sequence: u64,
     reported_in: u64,
@@ -82,7 +82,7 @@ impl Family {
             let mut state = lock(&self.state);
             match (transition.from, transition.to) {
                 (CircuitState::Closed, _) => state.open += 1,
-                (_, CircuitState::Closed) => state.open = state.open.saturating_sub(1),
+                (_, CircuitState::Closed) => state.open -= 1,
                 _ => {}
             }
             self.next_report(&mut state, now)
@@ -97,7 +97,7 @@ impl Family {
         state.reported_in = epoch(now);
         state.sequence += 1;
         let held = self.window.held(&self.calls, false);
-        let report = if state.open == 0 {
+        let report = if state.open <= 0 {
             Report::healthy()
         } else if held.calls() >= MINIMUM && Ratio::HALF.reached_by(held.failures, held.calls()) {
             // Without traffic to renew it, this says nothing any more.

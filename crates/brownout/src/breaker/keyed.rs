@@ -158,15 +158,19 @@ where
     /// Changes the policy of every circuit, present and to come. States and counts stay.
     pub fn reconfigure(&self, policy: Policy) {
         let policy = Arc::new(policy);
-        *lock(&self.inner.policy) = Arc::clone(&policy);
+        *lock(&self.inner.policy) = policy;
         for shard in &self.inner.shards {
             // Told one by one outside the lock: what a circuit tells the world may come back here.
             let cells: Vec<_> = lock(shard).entries.values().map(Arc::clone).collect();
             for cell in cells {
-                cell.core.reconfigure(&policy);
+                cell.core
+                    .reconfigure(|| Arc::clone(&lock(&self.inner.policy)));
             }
         }
-        self.inner.overflow.core.reconfigure(&policy);
+        self.inner
+            .overflow
+            .core
+            .reconfigure(|| Arc::clone(&lock(&self.inner.policy)));
         self.inner.shared.waiters.wake_all();
     }
 
@@ -195,6 +199,10 @@ where
         entries.used.push(true);
         drop(entries);
         drop(evicted);
+        if !Arc::ptr_eq(&policy, &lock(&self.inner.policy)) {
+            made.core
+                .reconfigure(|| Arc::clone(&lock(&self.inner.policy)));
+        }
         made
     }
 

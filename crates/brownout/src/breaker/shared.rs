@@ -59,7 +59,7 @@ impl Core {
         }
     }
 
-    pub(super) fn reconfigure(&self, policy: &Arc<Policy>) {
+    pub(super) fn reconfigure(&self, policy: impl FnOnce() -> Arc<Policy>) {
         let draw = || self.shared.random.unit();
         let effects = self.engine.reconfigure(policy, self.now(), draw);
         self.tell(&effects);

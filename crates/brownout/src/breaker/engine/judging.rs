@@ -111,7 +111,7 @@ impl Engine {
         }
         let bucket = self.knobs.bucket();
         if bucket != 0 && self.window.is_over(now) {
-            self.rotate(now, bucket);
+            self.rotate(now);
         }
         if slow {
             stripe.slow.fetch_add(1, Relaxed);
@@ -197,12 +197,11 @@ impl Engine {
     }
 
     #[cold]
-    pub(super) fn rotate(&self, now: Nanos, bucket: Nanos) {
+    pub(super) fn rotate(&self, now: Nanos) {
         // Whoever holds the lock is rotating, or about to change state; either way nobody has to wait for it.
         if let Some(mut guarded) = try_lock(&self.guarded) {
-            guarded
-                .baselines
-                .rotate(now, bucket, &self.window, &self.stripes);
+            // Its length is read under the lock: an older one would take the window to a sub-bucket that is not.
+            self.move_window(&mut guarded, now);
         }
     }
 }

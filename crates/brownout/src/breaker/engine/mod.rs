@@ -162,7 +162,7 @@ impl Engine {
     pub(super) fn counts(&self, now: Nanos) -> (Sums, u32, Totals) {
         let bucket = self.knobs.bucket();
         if bucket != 0 {
-            self.rotate(now, bucket);
+            self.rotate(now);
         }
         let held = if self.knobs.windowed() {
             self.held()

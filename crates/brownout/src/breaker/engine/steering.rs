@@ -37,12 +37,13 @@ impl Engine {
     /// Replaces the policy. What was due before is carried out by the old one.
     pub(in crate::breaker) fn reconfigure(
         &self,
-        policy: &Arc<Policy>,
+        policy: impl FnOnce() -> Arc<Policy>,
         now: Nanos,
         draw: impl Fn() -> f64,
     ) -> Effects {
         let mut effects = Effects::default();
         let mut guarded = lock(&self.guarded);
+        let policy = &policy();
         self.advance(&mut guarded, now, draw, &mut effects);
         let old = std::mem::replace(&mut guarded.policy, Arc::clone(policy));
         let (before, after) = (bucket_of(&old), bucket_of(policy));
