@@ -12,7 +12,10 @@
 
 use crate::core::{
     Ratio,
-    sync::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use super::counts::Sums;
@@ -53,7 +56,8 @@ impl Credit {
     /// To be called before the sums are taken.
     #[inline]
     pub(super) fn see(&self) -> Seen {
-        Seen(self.0.load(Relaxed))
+        // Pairs with `void`: who sees a version sees the policy that it began with.
+        Seen(self.0.load(Acquire))
     }
 
     /// Grants the purse its share of the `missing` failures, unless something has changed since `seen`.
@@ -81,7 +85,7 @@ impl Credit {
     pub(super) fn void(&self) {
         let next = |word: u64| Some((word & !AMOUNT).wrapping_add(ONE_VERSION));
         // The update never declines, so this never fails.
-        let _ = self.0.fetch_update(Relaxed, Relaxed, next);
+        let _ = self.0.fetch_update(Release, Relaxed, next);
     }
 }
 
