@@ -4,11 +4,7 @@
 //! thread touches too.
 
 use std::{
-    cell::Cell as StdCell,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -30,28 +26,6 @@ pub(super) struct Cell {
     /// The thread's own, at hand, if there are several.
     stripe: Option<Arc<Padded>>,
     origin: Origin,
-}
-
-thread_local! {
-    static THREAD: StdCell<usize> = const { StdCell::new(usize::MAX) };
-}
-
-static THREADS: AtomicUsize = AtomicUsize::new(0);
-
-/// A number for the calling thread; threads that start one after another get different ones.
-#[inline]
-pub(super) fn thread() -> usize {
-    // A thread that is going down has lost its number; any stripe will do for it.
-    THREAD
-        .try_with(|number| match number.get() {
-            usize::MAX => {
-                let fresh = THREADS.fetch_add(1, Relaxed) % (usize::MAX - 1);
-                number.set(fresh);
-                fresh
-            }
-            known => known,
-        })
-        .unwrap_or(0)
 }
 
 impl Cell {

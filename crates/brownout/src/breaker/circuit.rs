@@ -3,10 +3,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use brownout_registry::{CircuitState, Dependency, Subscription};
 use tokio::time::Instant;
 
-use crate::core::{RejectReason, Rejected};
+use crate::core::{RejectReason, Rejected, threads};
 
 use super::{
-    cell::{Cell, thread},
+    cell::Cell,
     clock::Clock,
     counts::STRIPES,
     engine::{Effects, Engine},
@@ -155,7 +155,7 @@ impl Circuit {
 
     #[inline]
     pub(super) fn cell(&self) -> &Arc<Cell> {
-        &self.handles.cells[thread() % MOST_STRIPES]
+        &self.handles.cells[threads::number() % MOST_STRIPES]
     }
 
     pub(super) fn waiters(&self) -> &Arc<Waiters> {

@@ -17,6 +17,7 @@ mod observe;
 mod reject;
 mod rejected;
 pub(crate) mod sync;
+pub(crate) mod threads;
 pub(crate) mod unwind;
 mod verdict;
 
