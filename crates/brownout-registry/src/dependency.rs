@@ -61,7 +61,7 @@ pub struct Dependency {
 /// What can be read of a dependency without the registry's lock. Written under it.
 #[derive(Debug)]
 pub(crate) struct DependencyCore {
-    /// The deadline, then two bits of status without circuits, then two of status.
+    /// The deadline, then two bits of status without traffic, then two of status.
     word: AtomicU64,
     index: u32,
     pub(crate) name: Arc<str>,
@@ -176,13 +176,13 @@ impl Dependency {
         Status::from_code(self.word())
     }
 
-    /// Its status as override, probes, traffic and code see it, without reports of kind
-    /// [`Circuit`](ReporterKind::Circuit); as cheap as [`status`](Self::status).
+    /// Its status as override, probes and code see it, without reports of the kinds [`Circuit`](ReporterKind::Circuit)
+    /// and [`Traffic`](ReporterKind::Traffic); as cheap as [`status`](Self::status).
     ///
     /// This is what anything that *switches traffic to this very dependency* must act on. A gate that acted on the
-    /// circuit would remove the traffic with which the circuit finds out about recovery.
+    /// circuit, or on calls observed in passing, would remove the traffic that alone could show recovery.
     #[inline]
-    pub fn status_without_circuits(&self) -> Status {
+    pub fn status_without_traffic(&self) -> Status {
         Status::from_code(self.word() >> 2)
     }
 
@@ -308,8 +308,8 @@ impl DependencyCore {
         self.criticality.get().copied().unwrap_or_default()
     }
 
-    pub(crate) fn publish(&self, status: Status, without_circuits: Status, due: Option<u64>) {
-        let value = without_circuits.code() << 2 | status.code();
+    pub(crate) fn publish(&self, status: Status, without_traffic: Status, due: Option<u64>) {
+        let value = without_traffic.code() << 2 | status.code();
         self.word
             .store(pack(due.unwrap_or(NEVER), value), Ordering::Release);
     }

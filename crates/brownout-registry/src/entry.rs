@@ -17,7 +17,7 @@ use crate::vocab::{CircuitMode, Status};
 pub(crate) struct Entry {
     pub(crate) core: Arc<DependencyCore>,
     pub(crate) status: Status,
-    pub(crate) without_circuits: Status,
+    pub(crate) without_traffic: Status,
     pub(crate) since: u64,
     pub(crate) status_overrides: Stack,
     pub(crate) circuit_overrides: Stack,
@@ -32,6 +32,7 @@ pub(crate) struct Entry {
     /// When to look at which slot. An entry may be early (a report was renewed since), never late.
     deadlines: BTreeSet<(u64, u64)>,
     circuits: Tally,
+    traffic: Tally,
     others: Tally,
     /// Whether anything but a circuit has ever reported.
     observed: bool,
@@ -78,7 +79,7 @@ impl Entry {
         Self {
             core,
             status: Status::Healthy,
-            without_circuits: Status::Healthy,
+            without_traffic: Status::Healthy,
             since: now,
             status_overrides: Stack::default(),
             circuit_overrides: Stack::default(),
@@ -89,6 +90,7 @@ impl Entry {
             slots: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             circuits: Tally::default(),
+            traffic: Tally::default(),
             others: Tally::default(),
             observed: false,
         }
@@ -236,10 +238,10 @@ impl Entry {
                 self.others.remove(id, said.status);
             }
         }
-        self.observed = self.others.worst().is_some();
+        self.observed = self.others.worst().max(self.traffic.worst()).is_some();
     }
 
-    /// The status with and without circuits.
+    /// The status, and the status without what depends on traffic: circuits and observed calls.
     pub(crate) fn statuses(&self) -> (Status, Status) {
         if let Some(status) = self.overridden() {
             return (status, status);
@@ -251,7 +253,7 @@ impl Entry {
             Status::Healthy
         };
         let others = self.others.worst();
-        let all = others.max(self.circuits_say());
+        let all = others.max(self.traffic.worst()).max(self.circuits_say());
         (all.unwrap_or(silent), others.unwrap_or(silent))
     }
 
@@ -279,6 +281,7 @@ impl Entry {
             .others
             .first_worded(self.status)
             .into_iter()
+            .chain(self.traffic.first_worded(self.status))
             .chain(circuits)
             .min()?;
         self.slots.get(&slot)?.said.as_ref()?.message.clone()
@@ -324,10 +327,10 @@ impl Entry {
     }
 
     fn tally(&mut self, kind: ReporterKind) -> &mut Tally {
-        if kind == ReporterKind::Circuit {
-            &mut self.circuits
-        } else {
-            &mut self.others
+        match kind {
+            ReporterKind::Circuit => &mut self.circuits,
+            ReporterKind::Traffic => &mut self.traffic,
+            _ => &mut self.others,
         }
     }
 

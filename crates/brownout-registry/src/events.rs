@@ -133,6 +133,12 @@ pub enum EventKind {
         tier: Arc<str>,
         calls: u64,
     },
+    /// Somebody has switched a tier of a fallback chain on or off.
+    TierSwitched {
+        dependency: Arc<str>,
+        tier: Arc<str>,
+        on: bool,
+    },
 }
 
 /// What [`Events::recv`] yields.
@@ -283,6 +289,7 @@ impl EventKind {
                 | Self::CircuitWouldOpen { .. }
                 | Self::FallbackServed { .. }
                 | Self::FallbackEnded { .. }
+                | Self::TierSwitched { .. }
         )
     }
 }
@@ -364,7 +371,8 @@ impl Event {
             | EventKind::CircuitClosed { .. }
             | EventKind::CircuitWouldOpen { .. }
             | EventKind::FallbackServed { .. }
-            | EventKind::FallbackEnded { .. } => {}
+            | EventKind::FallbackEnded { .. }
+            | EventKind::TierSwitched { .. } => {}
         }
     }
 }

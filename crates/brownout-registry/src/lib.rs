@@ -77,7 +77,7 @@
 //!
 //! What degradation switches off must not be the only thing that could show recovery. A report of a circuit that is open
 //! should have a time to live up to its next probe and [decay](Report::then) to `Degraded`, which drives no level. And
-//! whatever switches traffic to a dependency must act on its [status without circuits](Dependency::status_without_circuits).
+//! whatever switches traffic to a dependency must act on its [status without traffic](Dependency::status_without_traffic).
 //!
 //! # Events
 //!

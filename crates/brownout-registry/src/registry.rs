@@ -164,7 +164,7 @@ impl Registry {
     /// Puts a transition of another component into the stream of events.
     ///
     /// It is numbered and kept, but neither logged (whoever has the transition logs it) nor judged (what it means for a
-    /// dependency is a report). Only the kinds that begin with `Circuit` or `Fallback` are taken. The others are the
+    /// dependency is a report). Only the kinds that begin with `Circuit`, `Fallback` or `Tier` are taken. The others are the
     /// registry's own to say: a reader of the stream must be able to rely on them, so they are ignored here.
     pub fn record(&self, event: EventKind) {
         if event.is_from_outside() {

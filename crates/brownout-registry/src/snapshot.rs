@@ -74,8 +74,8 @@ pub struct DependencyView {
     pub criticality: Criticality,
     /// Its status.
     pub status: Status,
-    /// Its status as override, probes, traffic and code see it.
-    pub status_without_circuits: Status,
+    /// Its status as override, probes and code see it, without circuits and observed calls.
+    pub status_without_traffic: Status,
     /// Since when it has that status.
     pub since: Moment,
     /// The features and endpoints it affects.

@@ -288,11 +288,11 @@ impl State {
     /// Derives the dependency's status anew and publishes it.
     fn refresh(&mut self, index: u32, at: u64) {
         let entry = &mut self.entries[index as usize];
-        let (status, without_circuits) = entry.statuses();
+        let (status, without_traffic) = entry.statuses();
         let from = std::mem::replace(&mut entry.status, status);
-        entry.without_circuits = without_circuits;
+        entry.without_traffic = without_traffic;
         let due = entry.due();
-        entry.core.publish(status, without_circuits, due);
+        entry.core.publish(status, without_traffic, due);
         Self::requeue(
             &mut self.queue,
             &mut self.effects,

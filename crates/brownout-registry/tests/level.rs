@@ -145,7 +145,7 @@ async fn an_outage_without_any_later_traffic_ends_by_itself() {
     );
     assert_eq!(registry.level(), DegradationLevel::Emergency);
     assert_eq!(
-        payments.status_without_circuits(),
+        payments.status_without_traffic(),
         Status::Healthy,
         "no gate of its own closes"
     );

@@ -20,7 +20,7 @@ const CRITICALITY: [Criticality; DEPENDENCIES] = [
     Criticality::Important,
     Criticality::Important,
 ];
-/// Slots a dependency; the first is a circuit's.
+/// Slots a dependency; the first is a circuit's, the second observes calls.
 const SLOTS: usize = 3;
 const DWELL: u64 = 15;
 
@@ -164,7 +164,7 @@ impl Model {
             .find_map(|imposed| on(imposed.on))
     }
 
-    /// The status with and without circuits.
+    /// The status, and the status without circuits and observed calls.
     fn statuses(&self, dependency: usize, point: (u64, usize)) -> (Status, Status) {
         let imposed = |on| match on {
             On::Status(of, status) if of == dependency => Some(status),
@@ -183,11 +183,12 @@ impl Model {
             (Some(_), said) => said.map(|status| status.min(Status::Degraded)),
             (None, said) => said,
         };
-        let others = (first + 1..first + SLOTS)
+        let traffic = self.slot_says(first + 1, point);
+        let others = (first + 2..first + SLOTS)
             .filter_map(|slot| self.slot_says(slot, point))
             .max();
         (
-            circuit.max(others).unwrap_or(Status::Healthy),
+            circuit.max(traffic).max(others).unwrap_or(Status::Healthy),
             others.unwrap_or(Status::Healthy),
         )
     }
@@ -398,7 +399,7 @@ impl Run {
     fn compare(&self, number: usize) {
         let point = (self.now, number);
         for (index, dependency) in self.dependencies.iter().enumerate() {
-            let real = (dependency.status(), dependency.status_without_circuits());
+            let real = (dependency.status(), dependency.status_without_traffic());
             assert_eq!(
                 real,
                 self.model.statuses(index, point),
@@ -430,10 +431,10 @@ impl Run {
 }
 
 fn reporter(dependencies: &[Dependency], slot: usize) -> Reporter {
-    let kind = if slot.is_multiple_of(SLOTS) {
-        ReporterKind::Circuit
-    } else {
-        ReporterKind::Code
+    let kind = match slot % SLOTS {
+        0 => ReporterKind::Circuit,
+        1 => ReporterKind::Traffic,
+        _ => ReporterKind::Code,
     };
     dependencies[slot / SLOTS].reporter(kind, "slot")
 }

@@ -179,7 +179,7 @@ async fn circuits_forced_open_count_as_unhealthy() {
     );
     let circuit = search.reporter(ReporterKind::Circuit, "circuit");
     assert_eq!(search.status(), Status::Unhealthy);
-    assert_eq!(search.status_without_circuits(), Status::Healthy);
+    assert_eq!(search.status_without_traffic(), Status::Healthy);
     assert_eq!(
         registry.level(),
         DegradationLevel::Emergency,

@@ -51,7 +51,7 @@ async fn a_picture_shows_everything_sorted_by_name() {
     assert_eq!(names, ["payments", "zoo"]);
     let view = picture.dependency("payments").unwrap();
     assert_eq!(
-        (view.status, view.status_without_circuits),
+        (view.status, view.status_without_traffic),
         (Status::Unhealthy, Status::Unhealthy)
     );
     assert_eq!(view.since.age(), SECOND * 3);

@@ -217,26 +217,28 @@ async fn a_report_with_an_old_number_is_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_without_circuits_knows_no_report_of_a_circuit() {
+async fn the_status_without_traffic_knows_no_report_of_a_circuit_or_of_observed_calls() {
     let search = dependency();
     let circuit = search.reporter(ReporterKind::Circuit, "circuit");
     let traffic = search.reporter(ReporterKind::Traffic, "traffic");
-    circuit.report(Report::unhealthy("circuit open"));
+    let code = search.reporter(ReporterKind::Code, "code");
+    circuit.report(Report::degraded("circuit half-open"));
+    traffic.report(Report::unhealthy("all calls fail"));
     assert_eq!(
-        (search.status(), search.status_without_circuits()),
+        (search.status(), search.status_without_traffic()),
         (Status::Unhealthy, Status::Healthy)
     );
-    traffic.report(Report::degraded("slow"));
+    code.report(Report::degraded("slow"));
     assert_eq!(
-        (search.status(), search.status_without_circuits()),
+        (search.status(), search.status_without_traffic()),
         (Status::Unhealthy, Status::Degraded)
     );
     search
         .override_status(Status::Unhealthy, order(SECOND))
         .unwrap();
-    assert_eq!(search.status_without_circuits(), Status::Unhealthy);
+    assert_eq!(search.status_without_traffic(), Status::Unhealthy);
     advance(SECOND).await;
-    assert_eq!(search.status_without_circuits(), Status::Degraded);
+    assert_eq!(search.status_without_traffic(), Status::Degraded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +253,7 @@ async fn a_circuit_is_no_first_observation_to_those_who_do_not_ask_circuits() {
     let circuit = search.reporter(ReporterKind::Circuit, "circuit");
     circuit.report(Report::healthy());
     assert_eq!(
-        (search.status(), search.status_without_circuits()),
+        (search.status(), search.status_without_traffic()),
         (Status::Healthy, Status::Unknown)
     );
 }

@@ -85,7 +85,7 @@ impl State {
             description: core.description.get().cloned(),
             criticality: core.criticality(),
             status: entry.status,
-            status_without_circuits: entry.without_circuits,
+            status_without_traffic: entry.without_traffic,
             since: self.clock.moment(entry.since),
             affects: core.affects.get().cloned().unwrap_or_default(),
             covered_by: core.covered_by.get().cloned(),

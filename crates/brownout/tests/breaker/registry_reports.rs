@@ -77,7 +77,7 @@ async fn the_status_that_gates_act_on_knows_nothing_of_the_circuit() {
     trip(&circuit);
     assert_eq!(circuit.dependency().status(), Status::Unhealthy);
     assert_eq!(
-        circuit.dependency().status_without_circuits(),
+        circuit.dependency().status_without_traffic(),
         Status::Healthy
     );
 }
