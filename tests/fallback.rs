@@ -19,7 +19,6 @@ use brownout::{
     breaker::{Circuit, CircuitBreakerLayer},
     core::{Marks, Verdict},
     fallback::{Cause, Failed, FallbackLayer, Tier},
-    http::LocalBody,
 };
 use brownout_tests::{
     Server,
@@ -182,7 +181,7 @@ async fn a_stack_of_layers_that_own_their_bodies_is_answered_with_bytes() {
             FallbackLayer::for_http()
                 .last("minimal", |f: Failed<http::Request<_>>| async move {
                     let body = format!("{{\"path\":\"{}\"}}", f.request.uri().path());
-                    http::Response::new(LocalBody::own(body))
+                    http::Response::new(body)
                 })
                 .unwrap(),
         )

@@ -10,6 +10,7 @@ use crate::drive::{Answer, Drive, Shape};
 
 pub mod backend;
 mod brownout_breaker;
+mod brownout_fallback;
 mod brownout_registry;
 mod failsafe;
 mod limits;
@@ -169,6 +170,7 @@ impl fmt::Debug for Subject {
 pub fn all() -> impl Iterator<Item = &'static Subject> {
     [
         brownout_breaker::SUBJECTS,
+        brownout_fallback::SUBJECTS,
         brownout_registry::SUBJECTS,
         tower_stack::SUBJECTS,
         tower_resilience::SUBJECTS,

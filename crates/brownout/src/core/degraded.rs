@@ -18,6 +18,9 @@ pub struct Degraded {
     pub level: DegradationLevel,
     /// How old the answer is, where it was a copy.
     pub age: Option<Duration>,
+    /// Whether better tiers were passed over because the request's body was not kept for them: the answer was made from
+    /// the request's head alone.
+    pub head_only: bool,
 }
 
 /// Why an answer is degraded.
@@ -32,6 +35,10 @@ pub enum DegradeReason {
     TimedOut,
     /// The dependency could not be reached.
     Unreachable,
+    /// The dependency was not asked, because a probe or a person says that it is unhealthy.
+    Unhealthy,
+    /// Nothing is wrong: the tier was exercised.
+    Exercise,
 }
 
 impl DegradeReason {
@@ -42,6 +49,8 @@ impl DegradeReason {
             Self::Failed => "failed",
             Self::TimedOut => "timed-out",
             Self::Unreachable => "unreachable",
+            Self::Unhealthy => "unhealthy",
+            Self::Exercise => "exercise",
         }
     }
 }
@@ -53,10 +62,13 @@ impl fmt::Display for Degraded {
             write!(f, ";tier={}", Item(tier))?;
         }
         write!(f, ";reason={}", self.reason.as_str())?;
-        match self.age {
-            Some(age) => write!(f, ";age={}", age.as_secs()),
-            None => Ok(()),
+        if let Some(age) = self.age {
+            write!(f, ";age={}", age.as_secs())?;
         }
+        if self.head_only {
+            f.write_str(";head-only")?;
+        }
+        Ok(())
     }
 }
 
@@ -117,6 +129,7 @@ mod tests {
             reason: DegradeReason::Refused(crate::core::RejectReason::CircuitOpen),
             level: DegradationLevel::Full,
             age: Some(Duration::from_secs(42)),
+            head_only: false,
         }
     }
 

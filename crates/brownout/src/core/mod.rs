@@ -10,6 +10,8 @@
 //!   asks a closure; [`Unavailable`](crate::http::Unavailable) answers HTTP and
 //!   [`GrpcUnavailable`](crate::grpc::GrpcUnavailable) gRPC.
 
+pub(crate) mod caught;
+mod cause;
 mod classify;
 pub(crate) mod config;
 mod degraded;
@@ -23,6 +25,7 @@ mod verdict;
 
 pub use self::verdict::Verdict;
 pub use self::{
+    cause::{Cause, CauseKind},
     classify::{Classify, ErrIsFailure},
     config::{ConfigError, Ratio},
     degraded::{DegradeReason, Degraded, Marks},

@@ -5,9 +5,9 @@ use http::Response;
 use crate::http::LocalBody;
 
 use super::{
-    conclude::Conclude,
-    descent::{Outcome, Spent},
+    conclude::{Conclude, Missed},
     failed::{Exhausted, History},
+    run::Outcome,
 };
 
 /// Answers where nobody did: a 503 with a problem document on HTTP, `UNAVAILABLE` on gRPC.
@@ -20,7 +20,7 @@ pub struct Answers {
     kind: Kind,
 }
 
-/// The same, and answers too where an error would otherwise go to the caller. For `.exhausted(Unavailable)`.
+/// The same, and answers too where an error would otherwise go to the caller: the chain is infallible.
 #[derive(Clone, Copy, Debug)]
 pub struct AlwaysAnswers(pub(super) Answers);
 
@@ -36,8 +36,8 @@ impl Answers {
     #[cfg(feature = "grpc")]
     pub(super) const GRPC: Self = Self { kind: Kind::Grpc };
 
-    fn unavailable<B>(self, history: History) -> Response<LocalBody<B>> {
-        let exhausted = Exhausted::from(history);
+    fn unavailable<B>(self, history: Option<History>) -> Response<LocalBody<B>> {
+        let exhausted = Exhausted::of(history);
         let refusal = exhausted
             .failures()
             .find_map(|failure| failure.cause().refusal());
@@ -51,106 +51,58 @@ impl Answers {
         response.extensions_mut().insert(exhausted);
         response
     }
-
-    fn own<B, E>(
-        self,
-        outcome: Outcome<Response<B>, E, Infallible>,
-        history: History,
-    ) -> Result<Response<LocalBody<B>>, E> {
-        match outcome {
-            Outcome::Answer(response) => Ok(response.map(LocalBody::Inner)),
-            Outcome::Primary(error) => Err(error),
-            Outcome::Tier(never) => match never {},
-            Outcome::Nothing => Ok(self.unavailable(history)),
-        }
-    }
 }
 
 const TITLE: &str = "Fallbacks exhausted";
 
-impl<B, E, N, St, K> Conclude<Response<B>, E, N, St, Spent<Response<B>, E, E, K>> for Answers {
+impl<B, E> Conclude<Response<B>, E, E> for Answers {
     type Response = Response<LocalBody<B>>;
     type Error = E;
-
-    fn answer(&self, response: Response<B>) -> Self::Response {
-        response.map(LocalBody::Inner)
-    }
-
-    fn neutral(&self, _: N, error: E) -> Result<Self::Response, E> {
-        Err(error)
-    }
-
-    fn stuck(
-        &self,
-        _: St,
-        outcome: Outcome<Response<B>, E, Infallible>,
-        history: History,
-    ) -> Result<Self::Response, E> {
-        self.own(outcome, history)
-    }
-
-    fn failed(&self, spent: Spent<Response<B>, E, E, K>) -> Result<Self::Response, E> {
-        self.own(spent.outcome.map_tier(), spent.history)
-    }
-}
-
-impl<B, E, St> Conclude<Response<B>, E, Infallible, St, Infallible> for Answers {
-    type Response = Response<LocalBody<B>>;
-    type Error = Infallible;
+    type Proof = Missed;
 
     #[inline]
     fn answer(&self, response: Response<B>) -> Self::Response {
         response.map(LocalBody::Inner)
     }
 
-    fn neutral(&self, neutral: Infallible, _: E) -> Result<Self::Response, Infallible> {
-        match neutral {}
-    }
-
-    fn stuck(
+    fn missed(
         &self,
-        _: St,
-        outcome: Outcome<Response<B>, E, Infallible>,
-        history: History,
-    ) -> Result<Self::Response, Infallible> {
-        Ok(match outcome {
-            Outcome::Answer(response) => response.map(LocalBody::Inner),
-            _ => self.unavailable(history),
-        })
+        _: Missed,
+        error: Option<E>,
+        history: Option<History>,
+    ) -> Result<Self::Response, E> {
+        error.map_or_else(|| Ok(self.unavailable(history)), Err)
     }
 
-    fn failed(&self, failed: Infallible) -> Result<Self::Response, Infallible> {
-        match failed {}
+    fn left(&self, outcome: Outcome<Response<B>, E, E>) -> Outcome<Response<B>, E, Infallible> {
+        match outcome {
+            Outcome::Answer(response) => Outcome::Answer(response),
+            Outcome::Primary(error) | Outcome::Tier(error) => Outcome::Primary(error),
+            Outcome::Nothing => Outcome::Nothing,
+        }
     }
 }
 
-impl<B, E, St, T, K> Conclude<Response<B>, E, Infallible, St, Spent<Response<B>, E, T, K>>
-    for AlwaysAnswers
-{
+impl<B, E, T> Conclude<Response<B>, E, T> for AlwaysAnswers {
     type Response = Response<LocalBody<B>>;
     type Error = Infallible;
+    type Proof = Missed;
 
+    #[inline]
     fn answer(&self, response: Response<B>) -> Self::Response {
         response.map(LocalBody::Inner)
     }
 
-    fn neutral(&self, neutral: Infallible, _: E) -> Result<Self::Response, Infallible> {
-        match neutral {}
-    }
-
-    fn stuck(
+    fn missed(
         &self,
-        _: St,
-        outcome: Outcome<Response<B>, E, Infallible>,
-        history: History,
+        _: Missed,
+        _: Option<E>,
+        history: Option<History>,
     ) -> Result<Self::Response, Infallible> {
-        Ok(match outcome {
-            Outcome::Answer(response) => response.map(LocalBody::Inner),
-            _ => self.0.unavailable(history),
-        })
+        Ok(self.0.unavailable(history))
     }
 
-    fn failed(&self, spent: Spent<Response<B>, E, T, K>) -> Result<Self::Response, Infallible> {
-        Ok(self.0.unavailable(spent.history))
+    fn left(&self, _: Outcome<Response<B>, E, T>) -> Outcome<Response<B>, E, Infallible> {
+        Outcome::Nothing
     }
 }

@@ -1,9 +1,11 @@
 //! The list of tiers, left-nested: each holds all those before it.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use super::{
-    descent::{LastRun, OrRun},
+    asks::Asks,
+    requests::Requests,
+    run::{LastRun, OrRun},
     tier::Attempt,
 };
 
@@ -13,30 +15,27 @@ pub struct NoTiers(pub(super) ());
 
 /// A tier after those of `L`, which may fail.
 #[derive(Clone)]
-pub struct Or<L, T> {
+pub struct Or<L, A> {
     pub(super) earlier: L,
-    pub(super) step: Step<T>,
+    pub(super) step: Step<A>,
 }
 
 /// The last tier, after those of `L`. It always answers.
 #[derive(Clone)]
-pub struct OrLast<L, T> {
+pub struct OrLast<L, A> {
     pub(super) earlier: L,
-    pub(super) step: Step<T>,
+    pub(super) step: Step<A>,
 }
 
 /// A tier that has not begun.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step<T> {
-    pub(super) tier: T,
+pub(super) struct Step<A> {
+    pub(super) tier: A,
     pub(super) name: &'static str,
-    /// Its place in the chain: 0 is the first tier after the primary.
-    pub(super) index: usize,
-    pub(super) timeout: Option<Duration>,
 }
 
-/// Tiers that can stand behind a primary's call `P`, where requests are kept as `K`.
-pub trait Tiers<Req, Res, K, P> {
+/// Tiers that can stand behind a primary's call `P`.
+pub trait Tiers<Req, Q: Requests<Req>, P> {
     /// A call that passes through the tiers as far as it must.
     type Run;
 
@@ -44,7 +43,7 @@ pub trait Tiers<Req, Res, K, P> {
     fn behind(self, primary: P) -> Self::Run;
 }
 
-impl<Req, Res, K, P> Tiers<Req, Res, K, P> for NoTiers {
+impl<Req, Q: Requests<Req>, P> Tiers<Req, Q, P> for NoTiers {
     type Run = P;
 
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
@@ -54,12 +53,14 @@ impl<Req, Res, K, P> Tiers<Req, Res, K, P> for NoTiers {
     }
 }
 
-impl<Req, Res, K, P, L, T> Tiers<Req, Res, K, P> for Or<L, T>
+impl<Req, Q, P, L, A> Tiers<Req, Q, P> for Or<L, A>
 where
-    L: Tiers<Req, Res, K, P>,
-    T: Attempt<Req, Res>,
+    Q: Requests<Req>,
+    L: Tiers<Req, Q, P>,
+    A: Asks<Req, Q>,
+    A::Tier: Attempt<A::Request>,
 {
-    type Run = OrRun<L::Run, T, T::Future, K>;
+    type Run = OrRun<L::Run, A, <A::Tier as Attempt<A::Request>>::Future, Q::Kept>;
 
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
     #[inline(always)]
@@ -68,12 +69,14 @@ where
     }
 }
 
-impl<Req, Res, K, P, L, T> Tiers<Req, Res, K, P> for OrLast<L, T>
+impl<Req, Q, P, L, A> Tiers<Req, Q, P> for OrLast<L, A>
 where
-    L: Tiers<Req, Res, K, P>,
-    T: Attempt<Req, Res>,
+    Q: Requests<Req>,
+    L: Tiers<Req, Q, P>,
+    A: Asks<Req, Q>,
+    A::Tier: Attempt<A::Request>,
 {
-    type Run = LastRun<L::Run, T, T::Future>;
+    type Run = LastRun<L::Run, A, <A::Tier as Attempt<A::Request>>::Future>;
 
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
     #[inline(always)]
@@ -82,13 +85,13 @@ where
     }
 }
 
-impl<L: fmt::Debug, T> fmt::Debug for Or<L, T> {
+impl<L: fmt::Debug, A> fmt::Debug for Or<L, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} or {}", self.earlier, self.step.name)
     }
 }
 
-impl<L: fmt::Debug, T> fmt::Debug for OrLast<L, T> {
+impl<L: fmt::Debug, A> fmt::Debug for OrLast<L, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} or at last {}", self.earlier, self.step.name)
     }

@@ -3,53 +3,112 @@ use std::{convert::Infallible, fmt};
 use crate::core::BoxError;
 
 use super::{
-    descent::{Outcome, Spent},
     failed::{Exhausted, History},
+    judge::Neutral,
     requests::MayNotDescend,
+    run::{AllFailed, End, Outcome, ServedBy, Unanswered},
 };
 
 /// Says what a call turns into that no tier answered: the chain's response and error types.
 ///
-/// `N` and `St` are what shows that an error is neutral and that a request may not descend; `F` is what is left when
-/// all have failed. Each is [`Infallible`] where it cannot be.
+/// `T` is the last tier's error.
 #[diagnostic::on_unimplemented(
     message = "this chain cannot end: `{Self}` has no answer for `{Res}` and `{E}`",
-    note = "without `.last(…)` the last tier must fail with the primary's own error `{E}`, which must be `From<Exhausted>` where the chain is not one for HTTP or gRPC; or say `.exhausted(…)`"
+    note = "without `.last(…)` the last tier must fail with the primary's own error `{E}`, which must be `From<Exhausted>` where the chain is not one for HTTP or gRPC; or say what becomes of it (`.exhausted_with(…)`, `.exhausted_fails()`)"
 )]
-pub trait Conclude<Res, E, N, St, F> {
+pub trait Conclude<Res, E, T> {
     /// What callers get as an answer.
     type Response;
     /// What callers get as an error.
     type Error;
+    /// Shows that a call can be missed; [`Infallible`] where none can.
+    type Proof;
 
     /// Converts an answer.
     fn answer(&self, response: Res) -> Self::Response;
 
-    /// Converts an error of the primary that is neutral.
+    /// Nobody answered. There is the error of whoever was asked last, unless there is none or the chain tells of all
+    /// who failed; there is what led here, unless the error is neutral.
     ///
     /// # Errors
     ///
-    /// The error.
-    fn neutral(&self, neutral: N, error: E) -> Result<Self::Response, Self::Error>;
-
-    /// Somebody failed, and the request may not go further.
-    ///
-    /// # Errors
-    ///
-    /// The error of the one who failed.
-    fn stuck(
+    /// What becomes of that.
+    fn missed(
         &self,
-        stuck: St,
-        outcome: Outcome<Res, E, Infallible>,
-        history: History,
+        proof: Self::Proof,
+        error: Option<E>,
+        history: Option<History>,
     ) -> Result<Self::Response, Self::Error>;
 
-    /// All have failed.
-    ///
-    /// # Errors
-    ///
-    /// The last tier's own, or what was made of [`Exhausted`].
-    fn failed(&self, failed: F) -> Result<Self::Response, Self::Error>;
+    /// What the last tier leaves to the caller, where all have failed: its own answer or error, or nothing where the
+    /// chain tells of all who failed.
+    fn left(&self, outcome: Outcome<Res, E, T>) -> Outcome<Res, E, Infallible>;
+}
+
+/// Shows that a call can be missed.
+#[derive(Clone, Copy, Debug)]
+pub struct Missed(());
+
+impl From<Infallible> for Missed {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<Neutral> for Missed {
+    fn from(_: Neutral) -> Self {
+        Self(())
+    }
+}
+
+impl From<MayNotDescend> for Missed {
+    fn from(_: MayNotDescend) -> Self {
+        Self(())
+    }
+}
+
+impl From<AllFailed> for Missed {
+    fn from(_: AllFailed) -> Self {
+        Self(())
+    }
+}
+
+/// Turns the end of a call into what its caller gets; whoever served it, if a tier did, has been told by then.
+#[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+#[inline(always)]
+pub(super) fn conclude<Res, E, N, St, F, X>(
+    end: End<Res, E, N, St, F>,
+    conclude: &X,
+    tell: impl FnOnce(&mut Res, Option<ServedBy>),
+) -> Option<Result<X::Response, X::Error>>
+where
+    F: Unanswered<Res, E>,
+    X: Conclude<Res, E, F::Tier>,
+    N: Into<X::Proof>,
+    St: Into<X::Proof>,
+    F::Proof: Into<X::Proof>,
+{
+    let (proof, outcome, history) = match end {
+        End::Answer(mut response, by) => {
+            tell(&mut response, by);
+            return Some(Ok(conclude.answer(response)));
+        }
+        End::Exercised => return None,
+        End::Neutral(proof, error) => {
+            return Some(conclude.missed(proof.into(), Some(error), None));
+        }
+        End::Stuck(proof, outcome, history) => (proof.into(), outcome, history),
+        End::Failed(failed) => {
+            let (proof, outcome, history) = failed.split();
+            (proof.into(), conclude.left(outcome), history)
+        }
+    };
+    Some(match outcome {
+        Outcome::Answer(response) => Ok(conclude.answer(response)),
+        Outcome::Primary(error) => conclude.missed(proof, Some(error), Some(history)),
+        Outcome::Tier(never) => match never {},
+        Outcome::Nothing => conclude.missed(proof, None, Some(history)),
+    })
 }
 
 /// The last tier's own error or failed answer. An [`Exhausted`], turned into the error type, where it had none because
@@ -57,117 +116,14 @@ pub trait Conclude<Res, E, N, St, F> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnError(pub(super) ());
 
-impl<Res, E, N, St, K> Conclude<Res, E, N, St, Spent<Res, E, E, K>> for OwnError
-where
-    E: From<Exhausted>,
-{
-    type Response = Res;
-    type Error = E;
-
-    fn answer(&self, response: Res) -> Res {
-        response
-    }
-
-    fn neutral(&self, _: N, error: E) -> Result<Res, E> {
-        Err(error)
-    }
-
-    fn stuck(
-        &self,
-        _: St,
-        outcome: Outcome<Res, E, Infallible>,
-        history: History,
-    ) -> Result<Res, E> {
-        own(outcome, history)
-    }
-
-    fn failed(&self, spent: Spent<Res, E, E, K>) -> Result<Res, E> {
-        own(spent.outcome.map_tier(), spent.history)
-    }
-}
-
-/// There is a last tier that always answers, but requests that may be writes do not always get there: their failures
-/// stay what they are.
-impl<Res, E, N> Conclude<Res, E, N, MayNotDescend, Infallible> for OwnError
-where
-    E: From<Exhausted>,
-{
-    type Response = Res;
-    type Error = E;
-
-    fn answer(&self, response: Res) -> Res {
-        response
-    }
-
-    fn neutral(&self, _: N, error: E) -> Result<Res, E> {
-        Err(error)
-    }
-
-    fn stuck(
-        &self,
-        _: MayNotDescend,
-        outcome: Outcome<Res, E, Infallible>,
-        history: History,
-    ) -> Result<Res, E> {
-        own(outcome, history)
-    }
-
-    fn failed(&self, failed: Infallible) -> Result<Res, E> {
-        match failed {}
-    }
-}
+/// The primary's own error, where the last tier always answers but requests that may be writes do not always get
+/// there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PrimaryError(pub(super) ());
 
 /// Every request may descend and the last tier always answers: nothing fails.
-impl<Res, E> Conclude<Res, E, Infallible, Infallible, Infallible> for OwnError {
-    type Response = Res;
-    type Error = Infallible;
-
-    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-    #[inline(always)]
-    fn answer(&self, response: Res) -> Res {
-        response
-    }
-
-    fn neutral(&self, neutral: Infallible, _: E) -> Result<Res, Infallible> {
-        match neutral {}
-    }
-
-    fn stuck(
-        &self,
-        stuck: Infallible,
-        _: Outcome<Res, E, Infallible>,
-        _: History,
-    ) -> Result<Res, Infallible> {
-        match stuck {}
-    }
-
-    fn failed(&self, failed: Infallible) -> Result<Res, Infallible> {
-        match failed {}
-    }
-}
-
-fn own<Res, E: From<Exhausted>>(
-    outcome: Outcome<Res, E, Infallible>,
-    history: History,
-) -> Result<Res, E> {
-    match outcome {
-        Outcome::Answer(response) => Ok(response),
-        Outcome::Primary(error) => Err(error),
-        Outcome::Tier(never) => match never {},
-        Outcome::Nothing => Err(Exhausted::from(history).into()),
-    }
-}
-
-impl<Res, Own> Outcome<Res, Own, Own> {
-    /// The last tier fails with the primary's own type, so that it does not matter whose error it is.
-    pub(super) fn map_tier(self) -> Outcome<Res, Own, Infallible> {
-        match self {
-            Self::Answer(response) => Outcome::Answer(response),
-            Self::Primary(error) | Self::Tier(error) => Outcome::Primary(error),
-            Self::Nothing => Outcome::Nothing,
-        }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Certain(pub(super) ());
 
 /// Turns [`Exhausted`] into an answer or an error of the service's own type by a closure.
 #[derive(Clone, Copy)]
@@ -177,71 +133,112 @@ pub struct ExhaustedWith<F>(pub(super) F);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FailExhausted(pub(super) ());
 
-impl<Res, E, N, St, T, K, F> Conclude<Res, E, N, St, Spent<Res, E, T, K>> for ExhaustedWith<F>
+impl<Res, E: From<Exhausted>> Conclude<Res, E, E> for OwnError {
+    type Response = Res;
+    type Error = E;
+    type Proof = Missed;
+
+    fn answer(&self, response: Res) -> Res {
+        response
+    }
+
+    fn missed(&self, _: Missed, error: Option<E>, history: Option<History>) -> Result<Res, E> {
+        error.map_or_else(|| Err(Exhausted::of(history).into()), Err)
+    }
+
+    fn left(&self, outcome: Outcome<Res, E, E>) -> Outcome<Res, E, Infallible> {
+        match outcome {
+            Outcome::Answer(response) => Outcome::Answer(response),
+            Outcome::Primary(error) | Outcome::Tier(error) => Outcome::Primary(error),
+            Outcome::Nothing => Outcome::Nothing,
+        }
+    }
+}
+
+impl<Res, E: From<Exhausted>, T> Conclude<Res, E, T> for PrimaryError {
+    type Response = Res;
+    type Error = E;
+    type Proof = Missed;
+
+    fn answer(&self, response: Res) -> Res {
+        response
+    }
+
+    fn missed(&self, _: Missed, error: Option<E>, history: Option<History>) -> Result<Res, E> {
+        error.map_or_else(|| Err(Exhausted::of(history).into()), Err)
+    }
+
+    fn left(&self, outcome: Outcome<Res, E, T>) -> Outcome<Res, E, Infallible> {
+        outcome.forget_tier()
+    }
+}
+
+impl<Res, E, T> Conclude<Res, E, T> for Certain {
+    type Response = Res;
+    type Error = Infallible;
+    type Proof = Infallible;
+
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    fn answer(&self, response: Res) -> Res {
+        response
+    }
+
+    fn missed(
+        &self,
+        never: Infallible,
+        _: Option<E>,
+        _: Option<History>,
+    ) -> Result<Res, Infallible> {
+        match never {}
+    }
+
+    fn left(&self, outcome: Outcome<Res, E, T>) -> Outcome<Res, E, Infallible> {
+        outcome.forget_tier()
+    }
+}
+
+impl<Res, E, T, F> Conclude<Res, E, T> for ExhaustedWith<F>
 where
     F: Fn(Exhausted) -> Result<Res, E>,
 {
     type Response = Res;
     type Error = E;
+    type Proof = Missed;
 
     fn answer(&self, response: Res) -> Res {
         response
     }
 
-    fn neutral(&self, _: N, error: E) -> Result<Res, E> {
-        Err(error)
+    fn missed(&self, _: Missed, error: Option<E>, history: Option<History>) -> Result<Res, E> {
+        error.map_or_else(|| (self.0)(Exhausted::of(history)), Err)
     }
 
-    fn stuck(
-        &self,
-        _: St,
-        outcome: Outcome<Res, E, Infallible>,
-        history: History,
-    ) -> Result<Res, E> {
-        match outcome {
-            Outcome::Answer(response) => Ok(response),
-            Outcome::Primary(error) => Err(error),
-            Outcome::Tier(never) => match never {},
-            Outcome::Nothing => (self.0)(history.into()),
-        }
-    }
-
-    fn failed(&self, spent: Spent<Res, E, T, K>) -> Result<Res, E> {
-        (self.0)(spent.history.into())
+    fn left(&self, _: Outcome<Res, E, T>) -> Outcome<Res, E, Infallible> {
+        Outcome::Nothing
     }
 }
 
-impl<Res, E, N, St, T, K> Conclude<Res, E, N, St, Spent<Res, E, T, K>> for FailExhausted
-where
-    E: Into<BoxError>,
-{
+impl<Res, E: Into<BoxError>, T> Conclude<Res, E, T> for FailExhausted {
     type Response = Res;
     type Error = BoxError;
+    type Proof = Missed;
 
     fn answer(&self, response: Res) -> Res {
         response
     }
 
-    fn neutral(&self, _: N, error: E) -> Result<Res, BoxError> {
-        Err(error.into())
-    }
-
-    fn stuck(
+    fn missed(
         &self,
-        _: St,
-        outcome: Outcome<Res, E, Infallible>,
-        history: History,
+        _: Missed,
+        error: Option<E>,
+        history: Option<History>,
     ) -> Result<Res, BoxError> {
-        match outcome {
-            Outcome::Answer(response) => Ok(response),
-            Outcome::Primary(error) => Err(error.into()),
-            Outcome::Tier(never) => match never {},
-            Outcome::Nothing => Err(Exhausted::from(history).into()),
-        }
+        Err(error.map_or_else(|| Exhausted::of(history).into(), Into::into))
     }
 
-    fn failed(&self, spent: Spent<Res, E, T, K>) -> Result<Res, BoxError> {
-        Err(Exhausted::from(spent.history).into())
+    fn left(&self, _: Outcome<Res, E, T>) -> Outcome<Res, E, Infallible> {
+        Outcome::Nothing
     }
 }
 

@@ -1,6 +1,6 @@
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use super::cause::Cause;
+use crate::core::{Cause, CauseKind};
 
 /// What a tier is given: the request, and what became of those before it.
 #[derive(Debug)]
@@ -23,14 +23,16 @@ pub struct Failure {
 /// Its text names tiers and quotes their errors: it is for logs, not for strangers.
 #[derive(Clone, Debug)]
 pub struct Exhausted {
-    failures: Vec<Failure>,
+    /// Nothing, for a call whose error was the caller's own affair.
+    history: Option<History>,
 }
 
-/// The failures of one call so far. The latest is kept apart, so that the first costs no allocation.
+/// The failures of one call so far, the latest first: the first of them costs no allocation, and those of the tiers
+/// before are shared with the tiers after.
 #[derive(Clone, Debug)]
 pub struct History {
-    earlier: Vec<Failure>,
     latest: Failure,
+    before: Option<Arc<History>>,
 }
 
 impl<Req> Failed<Req> {
@@ -73,7 +75,7 @@ impl Failure {
         &self.cause
     }
 
-    /// How long it took. Measured where the chain has a deadline or was told what to do when it is exhausted; nobody
+    /// How long it took; nothing, for one that was not asked. Measured where the chain has a deadline or was told what to do when it is exhausted; nobody
     /// else pays for the clock.
     pub fn elapsed(&self) -> Option<Duration> {
         self.elapsed
@@ -81,9 +83,13 @@ impl Failure {
 }
 
 impl Exhausted {
+    pub(super) fn of(history: Option<History>) -> Self {
+        Self { history }
+    }
+
     /// All failures, in order, the primary's first.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
-        self.failures.iter()
+        self.history.iter().flat_map(History::iter)
     }
 }
 
@@ -92,14 +98,16 @@ impl History {
     #[inline(always)]
     pub(super) fn new(first: Failure) -> Self {
         Self {
-            earlier: Vec::new(),
             latest: first,
+            before: None,
         }
     }
 
-    pub(super) fn push(&mut self, failure: Failure) {
-        self.earlier
-            .push(std::mem::replace(&mut self.latest, failure));
+    pub(super) fn and(self, failure: Failure) -> Self {
+        Self {
+            latest: failure,
+            before: Some(Arc::new(self)),
+        }
     }
 
     pub(super) fn cause(&self) -> &Cause {
@@ -107,27 +115,35 @@ impl History {
     }
 
     /// Why the primary itself did not answer.
+    #[inline]
     pub(super) fn first_cause(&self) -> &Cause {
-        &self.earlier.first().unwrap_or(&self.latest).cause
+        match &self.before {
+            None => &self.latest.cause,
+            Some(before) => before.first_cause(),
+        }
+    }
+
+    /// Whether somebody was passed over because the request's body was not kept.
+    pub(super) fn lacked_body(&self) -> bool {
+        self.iter()
+            .any(|failure| failure.cause.kind() == CauseKind::BodyNotKept)
     }
 
     fn iter(&self) -> impl Iterator<Item = &Failure> {
-        self.earlier.iter().chain([&self.latest])
-    }
-}
-
-impl From<History> for Exhausted {
-    fn from(history: History) -> Self {
-        let mut failures = history.earlier;
-        failures.push(history.latest);
-        Self { failures }
+        let latest_first =
+            move || std::iter::successors(Some(self), |history| history.before.as_deref());
+        let count = latest_first().count();
+        (0..count)
+            .rev()
+            .filter_map(move |back| latest_first().nth(back))
+            .map(|history| &history.latest)
     }
 }
 
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no tier answered")?;
-        for (n, failure) in self.failures.iter().enumerate() {
+        for (n, failure) in self.failures().enumerate() {
             let separator = if n == 0 { ": " } else { "; " };
             write!(f, "{separator}{} {}", failure.tier, failure.cause.kind())?;
             if let Some(elapsed) = failure.elapsed {

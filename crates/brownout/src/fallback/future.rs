@@ -5,72 +5,63 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use brownout_registry::DegradationLevel;
 use pin_project::pin_project;
-use tokio::time::{Sleep, sleep_until};
-
-use crate::core::Degraded;
 
 use super::{
-    clock::Clock,
-    conclude::Conclude,
-    descent::{End, Run, ServedBy},
-    judge::Judge,
+    conclude::{Conclude, conclude},
     mark::MarkDegraded,
     plan::Plan,
     requests::Requests,
+    run::{Run, ServedBy, Unanswered},
+    watch::{Resume, Watch},
 };
+use crate::core::Degraded;
 
 pub use super::{
-    descent::{LastRun, OrRun, PrimaryRun},
+    run::{LastRun, OrRun, PrimaryRun},
     tier::{Answering, Oneshot, Trying},
 };
 
 /// The response of a [`Fallback`](super::Fallback).
 ///
 /// Dropping it drops whoever is being asked; nothing goes on behind it. A panic of the primary or of a tier goes on to
-/// the caller.
+/// the caller, unless the tier is only exercised.
 #[pin_project]
-pub struct ResponseFuture<Req, Res, E, R, J, Q, M, X> {
+pub struct ResponseFuture<Req, R, P, H> {
     #[pin]
     run: R,
-    /// Made only for a call that has a deadline and was not answered at once. Boxed, since it is larger than all the
-    /// rest, which every call moves.
-    timer: Option<Pin<Box<Sleep>>>,
-    clock: Clock,
-    plan: Plan<J, Q>,
-    mark: M,
-    conclude: X,
-    /// What the run asks and answers; it holds none of it.
-    call: PhantomData<fn(Req) -> Result<Res, E>>,
+    plan: P,
+    held: H,
+    /// The run asks with it, and holds it itself.
+    request: PhantomData<fn(Req)>,
 }
 
-impl<Req, Res, E, R, J, Q, M, X> ResponseFuture<Req, Res, E, R, J, Q, M, X> {
+impl<Req, R, P, H> ResponseFuture<Req, R, P, H> {
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
     #[inline(always)]
-    pub(super) fn new(run: R, plan: Plan<J, Q>, mark: M, conclude: X) -> Self {
+    pub(super) fn new(run: R, plan: P, held: H) -> Self {
         Self {
             run,
-            timer: None,
-            clock: Clock::start(plan.watch.as_ref()),
             plan,
-            mark,
-            conclude,
-            call: PhantomData,
+            held,
+            request: PhantomData,
         }
     }
 }
 
-impl<Req, Res, E, R, J, Q, M, X> Future for ResponseFuture<Req, Res, E, R, J, Q, M, X>
+impl<Req, R, J, Q, M, X, W, H> Future for ResponseFuture<Req, R, Plan<J, Q, M, X, W>, H>
 where
-    R: Run<Req, Res, E, J, Q>,
-    J: Judge<Res, E>,
-    Q: Requests<Req>,
-    M: MarkDegraded<Res>,
-    X: Conclude<Res, E, J::Neutral, Q::Stuck, R::Failed>,
+    R: Run<Req, J, Q, W>,
+    R::Neutral: Into<X::Proof>,
+    R::Failed: Unanswered<R::Response, R::Error, Proof: Into<X::Proof>>,
+    Q: Requests<Req, Stuck: Into<X::Proof>>,
+    M: MarkDegraded<R::Response>,
+    X: Conclude<R::Response, R::Error, <R::Failed as Unanswered<R::Response, R::Error>>::Tier>,
+    W: Watch,
+    H: Resume<R, Req, Q>,
 {
     type Output = Result<X::Response, X::Error>;
 
@@ -79,91 +70,52 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            match this.run.as_mut().poll_run(cx, this.plan, this.clock) {
-                Poll::Ready(end) => {
-                    return Poll::Ready(conclude(end, this.plan, this.mark, this.conclude));
+            let Plan {
+                judge,
+                requests,
+                mark,
+                conclude: strategy,
+                watch,
+            } = &mut *this.plan;
+            let end = ready!(this.run.as_mut().poll_run(cx, judge, requests, watch));
+            let tell = |answer: &mut R::Response, by: Option<ServedBy>| match by {
+                None => watch.primary_answered(),
+                Some(by) => {
+                    watch.served(&by);
+                    if M::MARKS {
+                        mark.mark(answer, degraded(&by, watch));
+                    }
                 }
-                Poll::Pending if !is_due(this.timer, this.clock, cx) => {
-                    return Poll::Pending;
-                }
-                // Once more: whoever is being asked may just have answered, and else hears that its time is over.
-                Poll::Pending => this.clock.expire(),
+            };
+            if let Some(output) = conclude(end, strategy, tell) {
+                return Poll::Ready(output);
+            }
+            if H::NEVER {
+                return Poll::Pending;
+            }
+            // A tier that was exercised did not answer.
+            watch.end_exercise();
+            match this.held.resume(requests) {
+                Some(run) => this.run.set(run),
+                None => return Poll::Pending,
             }
         }
-    }
-}
-
-/// Whether the time is over for whoever is being asked. Sees to it that this task is woken when it is.
-#[inline]
-fn is_due(timer: &mut Option<Pin<Box<Sleep>>>, clock: &Clock, cx: &mut Context<'_>) -> bool {
-    let Some(due) = clock.due() else {
-        return false;
-    };
-    let sleep = timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-    if sleep.deadline() != due {
-        sleep.as_mut().reset(due);
-    }
-    sleep.as_mut().poll(cx).is_ready()
-}
-
-#[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-#[inline(always)]
-fn conclude<Req, Res, E, J, Q, M, X, F>(
-    end: End<Res, E, J::Neutral, Q::Stuck, F>,
-    plan: &Plan<J, Q>,
-    mark: &M,
-    conclude: &X,
-) -> Result<X::Response, X::Error>
-where
-    J: Judge<Res, E>,
-    Q: Requests<Req>,
-    M: MarkDegraded<Res>,
-    X: Conclude<Res, E, J::Neutral, Q::Stuck, F>,
-{
-    match end {
-        End::Answer(response, None) => {
-            if let Some(watch) = &plan.watch {
-                watch.primary_answered();
-            }
-            Ok(conclude.answer(response))
-        }
-        End::Answer(mut response, Some(by)) => {
-            if let Some(watch) = &plan.watch {
-                watch.served(&by);
-            }
-            if M::MARKS {
-                mark.mark(&mut response, degraded(&by, plan));
-            }
-            Ok(conclude.answer(response))
-        }
-        End::Neutral(neutral, error) => {
-            if let Some(watch) = &plan.watch {
-                watch.primary_answered();
-            }
-            conclude.neutral(neutral, error)
-        }
-        End::Stuck(stuck, outcome, history) => conclude.stuck(stuck, outcome, history),
-        End::Failed(failed) => conclude.failed(failed),
     }
 }
 
 #[cold]
-fn degraded<J, Q>(by: &ServedBy, plan: &Plan<J, Q>) -> Degraded {
-    let watch = plan.watch.as_ref();
+fn degraded(by: &ServedBy, watch: &impl Watch) -> Degraded {
     Degraded {
-        dependency: watch.and_then(super::watch::Watch::public_name),
+        dependency: watch.public_name(),
         tier: Some(by.tier.into()),
         reason: by.reason,
-        level: watch
-            .and_then(super::watch::Watch::level)
-            .unwrap_or(DegradationLevel::Full),
+        level: watch.level(),
         age: None,
+        head_only: by.head_only,
     }
 }
 
-impl<Req, Res, E, R: fmt::Debug, J, Q, M, X> fmt::Debug
-    for ResponseFuture<Req, Res, E, R, J, Q, M, X>
-{
+impl<Req, R: fmt::Debug, P, H> fmt::Debug for ResponseFuture<Req, R, P, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture")
             .field("asks", &self.run)

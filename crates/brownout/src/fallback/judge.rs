@@ -1,8 +1,6 @@
 use std::{convert::Infallible, fmt};
 
-use crate::core::{Classify, Verdict};
-
-use super::cause::Cause;
+use crate::core::{Cause, Classify, Verdict};
 
 /// Says which answers and errors of the primary make a chain descend, and why.
 pub trait Judge<Res, E> {

@@ -5,8 +5,10 @@ use super::{
     conclude::OwnError,
     judge::{ByDisplay, Results},
     mark::Unmarked,
+    plan::Plan,
     requests::Writes,
-    service::{Fallback, Parts},
+    service::Fallback,
+    watch::{Chain, Exercised, Watched},
 };
 use crate::core::ErrIsFailure;
 
@@ -37,8 +39,32 @@ use crate::core::ErrIsFailure;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
-pub struct FallbackLayer<T = (), J = (), Q = (), M = (), X = ()> {
-    pub(super) parts: Parts<T, J, Q, M, X>,
+pub struct FallbackLayer<T = (), P = ()> {
+    tiers: T,
+    plan: P,
+}
+
+impl<T, P> FallbackLayer<T, P> {
+    pub(super) fn new(tiers: T, plan: P) -> Self {
+        Self { tiers, plan }
+    }
+}
+
+impl<T, J, Q, M, X> FallbackLayer<T, Plan<J, Q, M, X, Watched>> {
+    /// A handle on the chain, by which its tiers can be watched and switched.
+    ///
+    /// There is one for each chain that [covers](FallbackBuilder::covering) a dependency, or was told anything else
+    /// that is kept for the chain as a whole.
+    pub fn chain(&self) -> Chain {
+        self.plan.watch.chain()
+    }
+}
+
+impl<T, J, Q, M, X> FallbackLayer<T, Plan<J, Q, M, X, Exercised>> {
+    /// A handle on the chain, by which its tiers can be watched and switched.
+    pub fn chain(&self) -> Chain {
+        self.plan.watch.chain()
+    }
 }
 
 impl FallbackLayer {
@@ -118,13 +144,10 @@ mod messages {
     }
 }
 
-impl<S, T, J, Q, M, X> Layer<S> for FallbackLayer<T, J, Q, M, X>
-where
-    Parts<T, J, Q, M, X>: Clone,
-{
-    type Service = Fallback<S, T, J, Q, M, X>;
+impl<S, T: Clone, P: Clone> Layer<S> for FallbackLayer<T, P> {
+    type Service = Fallback<S, T, P>;
 
     fn layer(&self, primary: S) -> Self::Service {
-        Fallback::new(primary, self.parts.clone())
+        Fallback::new(primary, self.tiers.clone(), self.plan.clone())
     }
 }

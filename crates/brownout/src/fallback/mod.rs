@@ -24,11 +24,11 @@
 //! ```
 //!
 //! The last tier always answers, so the error type is `Infallible`: the compiler knows that nothing is left to handle.
-//! On HTTP, where `popular` answers with a few bytes of its own:
+//! On HTTP, where tiers may have bodies of any type, `popular` answers with a string:
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! # use std::convert::Infallible;
-//! # use brownout::{Registry, breaker::CircuitBreakerLayer, fallback::FallbackLayer, http::LocalBody};
+//! # use brownout::{Registry, breaker::CircuitBreakerLayer, fallback::FallbackLayer};
 //! # use http::{Request, Response};
 //! # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 //! # #[derive(Default)] struct Body;
@@ -43,7 +43,7 @@
 //! # let recs = registry.dependency("recommendations").public_name("recommendations").register()?;
 //! # let http_client = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(BoxError::from("reset")) });
 //! let client = ServiceBuilder::new()
-//!     .layer(FallbackLayer::for_http().covering(&recs).last("popular", |_| async { Response::new(LocalBody::own("[1]")) })?)
+//!     .layer(FallbackLayer::for_http().covering(&recs).last("popular", |_| async { Response::new("[1]".to_owned()) })?)
 //!     .layer(CircuitBreakerLayer::new(&recs).for_http())
 //!     .service(http_client);
 //! let Ok::<_, Infallible>(answer) = client.oneshot(Request::get("/").body(Body)?).await;
@@ -169,21 +169,22 @@
 
 #[cfg(feature = "http")]
 mod answers;
+mod asks;
 mod builder;
-mod cause;
 mod chain;
-mod clock;
 mod conclude;
-mod descent;
 mod failed;
 pub mod future;
+mod join;
 mod judge;
 mod layer;
 mod mark;
 mod plan;
 mod requests;
+mod run;
 mod service;
 mod tier;
+mod timer;
 mod watch;
 
 /// What a chain is made of: the strategies behind [`FallbackBuilder`]'s methods, and the types that they work on.
@@ -194,28 +195,37 @@ pub mod parts {
         answers::{AlwaysAnswers, Answers},
         judge::{Responses, Transport},
         mark::InExtensions,
-        requests::{Bodiless, Cloned, HttpRequests, KeptRequest, Replay, Rules},
+        requests::{Bodies, Cloned, HttpRequests, KeptRequest, Replay, ReplayableBody, Rules},
     };
     pub use super::{
+        asks::{Asks, Head, Whole},
         chain::{NoTiers, Or, OrLast, Tiers},
-        clock::Clock,
-        conclude::{Conclude, ExhaustedWith, FailExhausted, OwnError},
-        descent::{End, Outcome, Polled, Run, ServedBy, Spent, Waiting},
+        conclude::{
+            Certain, Conclude, ExhaustedWith, FailExhausted, Missed, OwnError, PrimaryError,
+        },
         failed::History,
+        join::Join,
         judge::{ByClosure, ByDisplay, EveryError, Explain, Judge, Neutral, Results},
         mark::{MarkWith, Unmarked},
         plan::Plan,
-        requests::{MayNotDescend, Requests, Safe, Writes},
+        requests::{Heads, Idempotent, MayNotDescend, Requests, Safe, Writes},
+        run::{AllFailed, End, Ended, Outcome, Run, ServedBy, Spent, Unanswered, Waiting},
         tier::{Attempt, FnTier, LastTier, NoAnswer, ServiceTier},
+        timer::Timer,
+        watch::{
+            Exercised, Exercising, Held, Resume, Skip, Unwatched, Watch, Watched, WatchedCall,
+            Watching,
+        },
     };
 }
 
 pub use self::{
     builder::FallbackBuilder,
-    cause::{Cause, CauseKind},
     failed::{Exhausted, Failed, Failure},
     layer::FallbackLayer,
     mark::MarkDegraded,
     service::Fallback,
     tier::Tier,
+    watch::{Chain, Exercise, SwitchError, TierView},
 };
+pub use crate::core::{Cause, CauseKind};

@@ -1,25 +1,29 @@
-use super::{cause::Cause, watch::Watch};
-
-/// What a call needs to know of its chain besides the tiers.
+/// How a chain judges, keeps requests, marks answers, concludes, and is watched.
 #[derive(Clone, Debug)]
-pub struct Plan<J, Q> {
+pub struct Plan<J, Q, M, X, W> {
     pub(super) judge: J,
     pub(super) requests: Q,
-    /// `None` for a chain that has no times to keep and nobody to tell.
-    pub(super) watch: Option<Watch>,
+    pub(super) mark: M,
+    pub(super) conclude: X,
+    pub(super) watch: W,
 }
 
-impl<J, Q> Plan<J, Q> {
-    /// A refusal by the guard of another dependency than the one that this chain covers comes from somewhere inside
-    /// the primary, which may have done part of its work before: it proves nothing.
-    #[inline]
-    pub(super) fn trusted(&self, cause: Cause) -> Cause {
-        let covered = self.watch.as_ref().and_then(Watch::dependency);
-        match (covered, cause.refusal()) {
-            (Some(covered), Some(refusal)) if refusal.dependency() != covered.name() => {
-                cause.unproven()
+/// The same plan with another of its parts.
+macro_rules! with {
+    ($name:ident: $part:ident of $old:ident, same $($same:ident)+, gives $out:ty) => {
+        pub(super) fn $name<N>(self, other: impl FnOnce($old) -> N) -> $out {
+            Plan {
+                $part: other(self.$part),
+                $($same: self.$same,)+
             }
-            _ => cause,
         }
-    }
+    };
+}
+
+impl<J, Q, M, X, W> Plan<J, Q, M, X, W> {
+    with!(with_judge: judge of J, same requests mark conclude watch, gives Plan<N, Q, M, X, W>);
+    with!(with_requests: requests of Q, same judge mark conclude watch, gives Plan<J, N, M, X, W>);
+    with!(with_mark: mark of M, same judge requests conclude watch, gives Plan<J, Q, N, X, W>);
+    with!(with_conclude: conclude of X, same judge requests mark watch, gives Plan<J, Q, M, N, W>);
+    with!(with_watch: watch of W, same judge requests mark conclude, gives Plan<J, Q, M, X, N>);
 }

@@ -6,52 +6,38 @@ use std::{
 use tower_service::Service;
 
 use super::{
-    cause::Cause,
     chain::Tiers,
     conclude::Conclude,
-    descent::{PrimaryRun, Run},
     future::ResponseFuture,
     judge::Judge,
     mark::MarkDegraded,
     plan::Plan,
     requests::Requests,
-    watch::Watches,
+    run::{PrimaryRun, Run, Unanswered},
+    watch::{Exercising, Resume},
 };
+use crate::core::Cause;
 
 /// A service with tiers that answer when it cannot. Made by [`FallbackLayer`](super::FallbackLayer).
 ///
-/// It is ready when its primary is, and also when the primary's readiness has failed: then the call goes to the tiers.
-/// A clone copies no readiness.
-pub struct Fallback<S, T, J, Q, M, X> {
+/// It is ready when its primary is, and also when the primary's readiness has failed or the primary is passed over:
+/// then the call goes to the tiers. A clone copies no readiness.
+pub struct Fallback<S, T, P> {
     primary: S,
-    ready: Ready,
-    parts: Parts<T, J, Q, M, X>,
+    /// Why the call goes to the tiers at once, whatever the primary says meanwhile: its readiness failed, or it was
+    /// passed over and not even asked. Boxed, because that is rare and every call would have to move it.
+    not_called: Option<Box<Cause>>,
+    tiers: T,
+    plan: P,
 }
 
-/// What a chain consists of, besides its primary.
-#[derive(Clone, Debug)]
-pub(super) struct Parts<T, J, Q, M, X> {
-    pub(super) tiers: T,
-    pub(super) plan: Plan<J, Q>,
-    pub(super) watches: Option<Watches>,
-    pub(super) mark: M,
-    pub(super) conclude: X,
-}
-
-enum Ready {
-    No,
-    Primary,
-    /// The primary's readiness failed: the call goes to the tiers, whatever the primary says meanwhile.
-    /// Boxed, because it is rare and every call would have to move it.
-    Failed(Box<Cause>),
-}
-
-impl<S, T, J, Q, M, X> Fallback<S, T, J, Q, M, X> {
-    pub(super) fn new(primary: S, parts: Parts<T, J, Q, M, X>) -> Self {
+impl<S, T, P> Fallback<S, T, P> {
+    pub(super) fn new(primary: S, tiers: T, plan: P) -> Self {
         Self {
             primary,
-            ready: Ready::No,
-            parts,
+            not_called: None,
+            tiers,
+            plan,
         }
     }
 
@@ -71,25 +57,24 @@ impl<S, T, J, Q, M, X> Fallback<S, T, J, Q, M, X> {
     }
 }
 
-impl<S, Req, T, J, Q, M, X> Service<Req> for Fallback<S, T, J, Q, M, X>
+impl<S, Req, T, R, J, Q, M, X, W> Service<Req> for Fallback<S, T, Plan<J, Q, M, X, W>>
 where
     S: Service<Req>,
-    T: Tiers<Req, S::Response, Q::Kept, PrimaryRun<S::Future, Q::Kept>> + Clone,
-    T::Run: Run<Req, S::Response, S::Error, J, Q>,
+    T: Tiers<Req, Q, PrimaryRun<S::Future, Q::Kept>, Run = R> + Clone,
+    R: Run<Req, J, Q, W::Call, Error = S::Error>,
+    R::Neutral: Into<X::Proof>,
+    R::Failed: Unanswered<R::Response, S::Error, Proof: Into<X::Proof>>,
     J: Judge<S::Response, S::Error> + Clone,
-    Q: Requests<Req> + Clone,
-    M: MarkDegraded<S::Response> + Clone,
-    X: Conclude<
-            S::Response,
-            S::Error,
-            J::Neutral,
-            Q::Stuck,
-            <T::Run as Run<Req, S::Response, S::Error, J, Q>>::Failed,
-        > + Clone,
+    Q: Requests<Req, Stuck: Into<X::Proof>> + Clone,
+    M: MarkDegraded<R::Response> + Clone,
+    X: Conclude<R::Response, S::Error, <R::Failed as Unanswered<R::Response, S::Error>>::Tier>
+        + Clone,
+    W: Exercising<S, Req, T>,
+    W::Held: Resume<R, Req, Q>,
 {
     type Response = X::Response;
     type Error = X::Error;
-    type Future = ResponseFuture<Req, S::Response, S::Error, T::Run, J, Q, M, X>;
+    type Future = ResponseFuture<Req, R, Plan<J, Q, M, X, W::Call>, W::Held>;
 
     #[allow(
         clippy::inline_always,
@@ -97,66 +82,79 @@ where
     )]
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if matches!(self.ready, Ready::Failed(_)) {
+        if self.not_called.is_some() {
             return Poll::Ready(Ok(()));
         }
-        self.ready = Ready::No;
-        match self.primary.poll_ready(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(())) => self.ready = Ready::Primary,
-            Poll::Ready(Err(error)) => {
-                self.ready = Ready::Failed(Box::new(Cause::not_ready(
-                    self.parts.plan.judge.explain(&error),
-                )));
+        let cause = if self.plan.watch.passes_over_primary() {
+            Cause::unhealthy()
+        } else {
+            match self.primary.poll_ready(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => Cause::not_ready(self.plan.judge.explain(&error)),
             }
-        }
+        };
+        self.not_called = Some(Box::new(cause));
         Poll::Ready(Ok(()))
     }
 
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
-        let parts = &self.parts;
-        let plan = Plan {
-            judge: parts.plan.judge.clone(),
-            requests: parts.plan.requests.clone(),
-            watch: parts.watches.as_ref().and_then(Watches::watch),
-        };
-        let primary = match std::mem::replace(&mut self.ready, Ready::No) {
-            Ready::Failed(cause) => {
-                PrimaryRun::NotReady(Some((cause, plan.requests.whole(request))))
-            }
-            Ready::Primary | Ready::No => {
-                let kept = Some(plan.requests.keep(&request));
+        let mut plan = self.plan.begin();
+        let requests = &plan.requests;
+        if self.not_called.is_some() {
+            let kept = requests.whole(request);
+            let primary = PrimaryRun::not_called(why(&mut self.not_called), kept);
+            return ResponseFuture::new(self.tiers.clone().behind(primary), plan, W::nothing());
+        }
+        let kept = requests.keep(&request);
+        let is_safe = W::EXERCISES && requests.is_safe(&request);
+        let exercised = self.plan.watch.exercise(
+            &mut plan.watch,
+            is_safe,
+            &mut self.primary,
+            &self.tiers,
+            request,
+        );
+        match exercised {
+            Err(request) => {
                 let future = self.primary.call(request);
-                PrimaryRun::Called { future, kept }
+                let primary = PrimaryRun::called(future, kept);
+                ResponseFuture::new(self.tiers.clone().behind(primary), plan, W::nothing())
             }
-        };
-        let run = self.parts.tiers.clone().behind(primary);
-        ResponseFuture::new(
-            run,
-            plan,
-            self.parts.mark.clone(),
-            self.parts.conclude.clone(),
-        )
+            Ok(held) => {
+                let cause = Box::new(Cause::exercise());
+                let primary = PrimaryRun::not_called(cause, kept);
+                ResponseFuture::new(self.tiers.clone().behind(primary), plan, held)
+            }
+        }
     }
 }
 
-impl<S, T, J, Q, M, X> Clone for Fallback<S, T, J, Q, M, X>
-where
-    S: Clone,
-    Parts<T, J, Q, M, X>: Clone,
-{
+/// Apart, so that the compiler keeps the way of every other call free of it.
+#[cold]
+#[allow(
+    clippy::unnecessary_box_returns,
+    reason = "it goes on boxed, from where it was kept"
+)]
+fn why(not_called: &mut Option<Box<Cause>>) -> Box<Cause> {
+    not_called
+        .take()
+        .unwrap_or_else(|| Box::new(Cause::unhealthy()))
+}
+
+impl<S: Clone, T: Clone, P: Clone> Clone for Fallback<S, T, P> {
     fn clone(&self) -> Self {
-        Self::new(self.primary.clone(), self.parts.clone())
+        Self::new(self.primary.clone(), self.tiers.clone(), self.plan.clone())
     }
 }
 
-impl<S: fmt::Debug, T: fmt::Debug, J, Q, M, X> fmt::Debug for Fallback<S, T, J, Q, M, X> {
+impl<S: fmt::Debug, T: fmt::Debug, P> fmt::Debug for Fallback<S, T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fallback")
             .field("primary", &self.primary)
-            .field("tiers", &self.parts.tiers)
+            .field("tiers", &self.tiers)
             .finish_non_exhaustive()
     }
 }

@@ -52,14 +52,21 @@ impl<S> fmt::Debug for Tier<S> {
 
 /// Something that can answer in the primary's place: a service, or a closure.
 #[diagnostic::on_unimplemented(
-    message = "this tier does not answer `{Res}`, as its chain does, to `{Req}`",
-    note = "a tier is a cloneable service or a closure `|failed: Failed<{Req}>| async {{ Ok::<{Res}, _>(…) }}`; the last one may answer without a `Result`"
+    message = "this tier does not answer `{Req}`",
+    note = "a tier is a cloneable service of the chain's requests, or a closure `|failed: Failed<{Req}>| async {{ Ok::<_, _>(…) }}`; the last one answers without a `Result`"
 )]
-pub trait Attempt<Req, Res> {
+pub trait Attempt<Req> {
+    /// Its answer.
+    type Response;
     /// Why it did not answer.
     type Error;
     /// Its answer to come.
-    type Future: Future<Output = Result<Res, NoAnswer<Self::Error>>>;
+    type Future: Future<Output = Result<Self::Response, NoAnswer<Self::Error>>>;
+
+    /// The longest that it may take.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
 
     /// Begins.
     fn attempt(self, failed: Failed<Req>) -> Self::Future;
@@ -76,17 +83,34 @@ pub enum NoAnswer<E> {
 
 /// A service as a tier.
 #[derive(Clone, Debug)]
-pub struct ServiceTier<S>(pub(super) S);
+pub struct ServiceTier<S> {
+    service: S,
+    timeout: Option<Duration>,
+}
 
-impl<S, Req, Res> Attempt<Req, Res> for ServiceTier<S>
+impl<S> ServiceTier<S> {
+    pub(super) fn of(tier: Tier<S>) -> Self {
+        Self {
+            service: tier.service,
+            timeout: tier.timeout,
+        }
+    }
+}
+
+impl<S, Req> Attempt<Req> for ServiceTier<S>
 where
-    S: Service<Req, Response = Res>,
+    S: Service<Req>,
 {
+    type Response = S::Response;
     type Error = S::Error;
     type Future = Oneshot<S, Req>;
 
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     fn attempt(self, failed: Failed<Req>) -> Self::Future {
-        Oneshot::Waiting(self.0, Some(failed.request))
+        Oneshot::Waiting(self.service, Some(failed.request))
     }
 }
 
@@ -133,11 +157,12 @@ impl<S: Service<Req>, Req> fmt::Debug for Oneshot<S, Req> {
 #[derive(Clone, Copy)]
 pub struct FnTier<F>(pub(super) F);
 
-impl<F, Fut, Req, Res, E> Attempt<Req, Res> for FnTier<F>
+impl<F, Fut, Req, Res, E> Attempt<Req> for FnTier<F>
 where
     F: Fn(Failed<Req>) -> Fut,
     Fut: Future<Output = Result<Res, E>>,
 {
+    type Response = Res;
     type Error = E;
     type Future = Trying<Fut>;
 
@@ -150,11 +175,12 @@ where
 #[derive(Clone, Copy)]
 pub struct LastTier<F>(pub(super) F);
 
-impl<F, Fut, Req, Res> Attempt<Req, Res> for LastTier<F>
+impl<F, Fut, Req> Attempt<Req> for LastTier<F>
 where
     F: Fn(Failed<Req>) -> Fut,
-    Fut: Future<Output = Res>,
+    Fut: Future,
 {
+    type Response = Fut::Output;
     type Error = Infallible;
     type Future = Answering<Fut>;
 

@@ -125,6 +125,7 @@ async fn each_answer_of_a_tier_is_marked_and_no_other_one() {
             reason: DegradeReason::Failed,
             level: DegradationLevel::Reduced,
             age: None,
+            head_only: false,
         }]
     );
 }

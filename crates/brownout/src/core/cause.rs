@@ -1,8 +1,8 @@
 use std::{any::Any, error::Error, fmt, io, sync::Arc};
 
-use crate::core::{BoxError, DegradeReason, RejectReason, Rejected, refusal_of};
+use super::{BoxError, DegradeReason, RejectReason, Rejected, refusal_of};
 
-/// Why the primary, or a tier, did not answer.
+/// Why a service (the primary of a chain, a tier) did not answer.
 ///
 /// It is erased as soon as it is known: a text for people, a kind, and the refusal where there was one. The text may
 /// hold what an upstream said; it is for logs and operators, never for strangers.
@@ -28,8 +28,17 @@ pub enum CauseKind {
     Failed,
     /// It did not answer in time, or there was no time left to begin.
     TimedOut,
-    /// It panicked. A chain catches no panic itself; this is for what a layer further in has caught and made an error.
+    /// It panicked. A chain catches a panic only of a tier that it exercises; else this is for what a layer further in
+    /// has caught and made an error.
     Panicked,
+    /// It was not asked, because a probe or a person says that it is unhealthy.
+    Unhealthy,
+    /// It was not asked, because it is switched off.
+    SwitchedOff,
+    /// It was not asked, because the request's body could not be kept for it.
+    BodyNotKept,
+    /// It was not asked, so that a tier is exercised.
+    Exercise,
 }
 
 #[derive(Clone)]
@@ -98,6 +107,8 @@ impl Cause {
             (CauseKind::NotReady, None) => DegradeReason::Refused(RejectReason::NotReady),
             (CauseKind::TimedOut, None) => DegradeReason::TimedOut,
             (CauseKind::Connect, None) => DegradeReason::Unreachable,
+            (CauseKind::Unhealthy, None) => DegradeReason::Unhealthy,
+            (CauseKind::Exercise, None) => DegradeReason::Exercise,
             _ => DegradeReason::Failed,
         }
     }
@@ -112,7 +123,7 @@ impl Cause {
     }
 
     /// The cause where readiness failed: whatever the error says, the call was never made.
-    pub(super) fn not_ready(error: Self) -> Self {
+    pub(crate) fn not_ready(error: Self) -> Self {
         Self {
             kind: match error.kind {
                 CauseKind::Rejected | CauseKind::Connect => error.kind,
@@ -124,14 +135,14 @@ impl Cause {
     }
 
     /// The same cause, of which it is not certain that the call had no effect.
-    pub(super) fn unproven(self) -> Self {
+    pub(crate) fn unproven(self) -> Self {
         Self {
             not_sent: false,
             ..self
         }
     }
 
-    pub(super) const fn timed_out() -> Self {
+    pub(crate) const fn timed_out() -> Self {
         Self::new(
             CauseKind::TimedOut,
             false,
@@ -139,7 +150,7 @@ impl Cause {
         )
     }
 
-    pub(super) const fn skipped() -> Self {
+    pub(crate) const fn skipped() -> Self {
         Self::new(
             CauseKind::TimedOut,
             true,
@@ -147,9 +158,41 @@ impl Cause {
         )
     }
 
+    pub(crate) const fn unhealthy() -> Self {
+        Self::new(
+            CauseKind::Unhealthy,
+            true,
+            Text::Static("skipped: a probe or a person says that it is unhealthy"),
+        )
+    }
+
+    pub(crate) const fn switched_off() -> Self {
+        Self::new(
+            CauseKind::SwitchedOff,
+            true,
+            Text::Static("skipped: it is switched off"),
+        )
+    }
+
+    pub(crate) const fn body_not_kept() -> Self {
+        Self::new(
+            CauseKind::BodyNotKept,
+            true,
+            Text::Static("skipped: the request's body was not kept"),
+        )
+    }
+
+    pub(crate) const fn exercise() -> Self {
+        Self::new(
+            CauseKind::Exercise,
+            true,
+            Text::Static("not asked: a tier is exercised"),
+        )
+    }
+
     /// An error of a type of which nothing is known. Only what the error itself *is* proves anything: one that merely
     /// has a refusal among its sources may come from a service that had done half of its work before.
-    pub(super) fn of_error<E: fmt::Display + 'static>(error: &E) -> Self {
+    pub(crate) fn of_error<E: fmt::Display + 'static>(error: &E) -> Self {
         let any: &dyn Any = error;
         if let Some(refusal) = any.downcast_ref::<Rejected>() {
             return Self::rejected(refusal);
@@ -185,7 +228,7 @@ impl Cause {
     /// The error of a transport: here a connection that was refused, however deep among the sources, is the
     /// connection over which the call would have gone.
     #[cfg(feature = "http")]
-    pub(super) fn of_transport<E: fmt::Display + 'static>(error: &E) -> Self {
+    pub(crate) fn of_transport<E: fmt::Display + 'static>(error: &E) -> Self {
         let cause = Self::of_error(error);
         let any: &dyn Any = error;
         if cause.kind != CauseKind::Failed {
@@ -228,6 +271,10 @@ impl CauseKind {
             Self::Failed => "failed",
             Self::TimedOut => "timed-out",
             Self::Panicked => "panicked",
+            Self::Unhealthy => "unhealthy",
+            Self::SwitchedOff => "switched-off",
+            Self::BodyNotKept => "body-not-kept",
+            Self::Exercise => "exercise",
         }
     }
 }

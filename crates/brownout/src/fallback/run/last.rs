@@ -1,0 +1,173 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+
+use super::{End, Ended, Run, ServedBy, Spent, Waiting, served_by};
+use crate::{
+    core::Cause,
+    fallback::{
+        asks::Asks,
+        chain::Step,
+        failed::Failed,
+        join::Join,
+        requests::Requests,
+        tier::{Attempt, NoAnswer},
+        timer::Timer,
+        watch::{Watch, poll_watched},
+    },
+};
+
+/// The last tier's part of a call, behind `R`.
+#[pin_project]
+pub struct LastRun<R, A, F> {
+    #[pin]
+    earlier: Earlier<R, A>,
+    #[pin]
+    here: Here<F>,
+}
+
+#[pin_project(project = EarlierProject, project_replace = EarlierTaken)]
+#[repr(u8)]
+enum Earlier<R, A> {
+    /// Those before the tier are being asked.
+    Asked {
+        #[pin]
+        run: R,
+        next: Waiting<A>,
+    },
+    Failed,
+}
+
+#[pin_project(project = HereProject)]
+#[repr(u8)]
+enum Here<F> {
+    Waiting,
+    Asked {
+        #[pin]
+        future: F,
+        /// When it has to be done; never, unless it is exercised.
+        timer: Timer,
+        by: ServedBy,
+    },
+}
+
+impl<R, A, F, K, Res, E, LE, Out, TRes, Req, J, Q, W> Run<Req, J, Q, W> for LastRun<R, A, F>
+where
+    R: Run<Req, J, Q, W, Response = Res, Error = E, Failed = Spent<Res, E, LE, K>>,
+    A: Asks<Req, Q>,
+    A::Tier: Attempt<A::Request, Response = TRes, Error = Infallible, Future = F>,
+    F: Future<Output = Result<TRes, NoAnswer<Infallible>>>,
+    J: Join<Res, TRes, Both = Out>,
+    Q: Requests<Req, Kept = K>,
+    W: Watch,
+{
+    const TIERS: usize = R::TIERS + 1;
+    type Response = Out;
+    type Error = E;
+    type Neutral = R::Neutral;
+    type Failed = Infallible;
+
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    fn poll_run(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        judge: &J,
+        requests: &Q,
+        watch: &mut W,
+    ) -> Poll<Ended<Self, Req, J, Q, W>> {
+        let mut this = self.project();
+        if let EarlierProject::Asked { run, .. } = this.earlier.as_mut().project() {
+            let spent = match ready!(run.poll_run(cx, judge, requests, watch)) {
+                End::Answer(response, by) => {
+                    return Poll::Ready(End::Answer(J::earlier(response), by));
+                }
+                End::Neutral(neutral, error) => {
+                    return Poll::Ready(End::Neutral(neutral, error));
+                }
+                End::Stuck(stuck, outcome, history) => {
+                    let outcome = outcome.map(J::earlier);
+                    return Poll::Ready(End::Stuck(stuck, outcome, history));
+                }
+                End::Exercised => return Poll::Ready(End::Exercised),
+                End::Failed(spent) => spent,
+            };
+            let EarlierTaken::Asked {
+                next: Waiting(step),
+                ..
+            } = this.earlier.project_replace(Earlier::Failed)
+            else {
+                return Poll::Pending;
+            };
+            let Spent {
+                outcome,
+                history,
+                kept,
+            } = spent;
+            let asked = requests
+                .may_descend(&kept, history.cause())
+                .and_then(|()| A::ask_last(requests, kept));
+            let request = match asked {
+                Ok(request) => request,
+                Err(stuck) => {
+                    let outcome = outcome.forget_tier().map(J::earlier);
+                    return Poll::Ready(End::Stuck(stuck, outcome, history));
+                }
+            };
+            // What failed (a response with its body, say) is gone before the last begins.
+            drop(outcome);
+            let by = served_by(step.name, R::TIERS, A::HEAD, &history);
+            let timer = Timer::new(watch.begin_last());
+            let failed = Failed::new(request, history);
+            let Some(future) = watch.guard(|| step.tier.tier().attempt(failed)) else {
+                watch.tier_failed(by.index, &Cause::panicked("panicked"));
+                return Poll::Ready(End::Exercised);
+            };
+            this.here.set(Here::Asked { future, timer, by });
+        }
+        let HereProject::Asked { future, timer, by } = this.here.project() else {
+            return Poll::Pending;
+        };
+        match ready!(poll_watched(future, timer, watch, cx)) {
+            Some(Ok(response)) => {
+                watch.tier_answered(by.index);
+                Poll::Ready(End::Answer(J::tier(response), Some(*by)))
+            }
+            Some(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
+            None => {
+                watch.tier_failed(by.index, &Cause::timed_out());
+                Poll::Ready(End::Exercised)
+            }
+        }
+    }
+}
+
+impl<R, A, F> LastRun<R, A, F> {
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    pub(in crate::fallback) fn new(run: R, step: Step<A>) -> Self {
+        Self {
+            earlier: Earlier::Asked {
+                run,
+                next: Waiting(step),
+            },
+            here: Here::Waiting,
+        }
+    }
+}
+
+impl<R: fmt::Debug, A, F> fmt::Debug for LastRun<R, A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.earlier, &self.here) {
+            (Earlier::Asked { run, .. }, _) => run.fmt(f),
+            (_, Here::Asked { by, .. }) => f.write_str(by.tier),
+            (Earlier::Failed, Here::Waiting) => f.write_str("nobody"),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+
+use super::{End, Ended, Outcome, Run, ServedBy, Spent, Waiting, served_by};
+use crate::{
+    core::Cause,
+    fallback::{
+        asks::Asks,
+        chain::Step,
+        failed::{Failed, Failure, History},
+        join::Join,
+        judge::Judge,
+        requests::Requests,
+        tier::{Attempt, NoAnswer},
+        timer::Timer,
+        watch::{Skip, Watch, poll_watched},
+    },
+};
+
+/// A tier's part of a call, behind `R`.
+#[pin_project]
+pub struct OrRun<R, A, F, K> {
+    #[pin]
+    state: State<R, F>,
+    /// The tier, until it is its turn.
+    next: Option<Waiting<A>>,
+    /// From then on, what led to it and the request for the tiers after it.
+    kept: Option<(History, K)>,
+}
+
+#[pin_project(project = Project)]
+#[repr(u8)]
+enum State<R, F> {
+    /// Those before the tier are being asked.
+    Earlier(#[pin] R),
+    Here {
+        #[pin]
+        future: F,
+        /// When it has to be done.
+        timer: Timer,
+        by: ServedBy,
+    },
+    /// Between the two, so that what has failed is gone before the next begins.
+    Moving,
+}
+
+type Answer<A, Req, Q> =
+    <<A as Asks<Req, Q>>::Tier as Attempt<<A as Asks<Req, Q>>::Request>>::Response;
+type TierError<A, Req, Q> =
+    <<A as Asks<Req, Q>>::Tier as Attempt<<A as Asks<Req, Q>>::Request>>::Error;
+
+impl<R, A, F, K, Res, E, LE, Out, Req, J, Q, W> Run<Req, J, Q, W> for OrRun<R, A, F, K>
+where
+    R: Run<Req, J, Q, W, Response = Res, Error = E, Failed = Spent<Res, E, LE, K>>,
+    A: Asks<Req, Q>,
+    A::Tier: Attempt<A::Request, Future = F>,
+    TierError<A, Req, Q>: fmt::Display + 'static,
+    F: Future<Output = Result<Answer<A, Req, Q>, NoAnswer<TierError<A, Req, Q>>>>,
+    J: Join<Res, Answer<A, Req, Q>, Both = Out> + Judge<Answer<A, Req, Q>, E>,
+    Q: Requests<Req, Kept = K>,
+    W: Watch,
+{
+    const TIERS: usize = R::TIERS + 1;
+    type Response = Out;
+    type Error = E;
+    type Neutral = R::Neutral;
+    type Failed = Spent<Out, E, TierError<A, Req, Q>, K>;
+
+    fn poll_run(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        judge: &J,
+        requests: &Q,
+        watch: &mut W,
+    ) -> Poll<Ended<Self, Req, J, Q, W>> {
+        let mut this = self.project();
+        if let Project::Earlier(run) = this.state.as_mut().project() {
+            let spent = match ready!(run.poll_run(cx, judge, requests, watch)) {
+                End::Answer(response, by) => {
+                    return Poll::Ready(End::Answer(J::earlier(response), by));
+                }
+                End::Neutral(neutral, error) => {
+                    return Poll::Ready(End::Neutral(neutral, error));
+                }
+                End::Stuck(stuck, outcome, history) => {
+                    let outcome = outcome.map(J::earlier);
+                    return Poll::Ready(End::Stuck(stuck, outcome, history));
+                }
+                End::Exercised => return Poll::Ready(End::Exercised),
+                End::Failed(spent) => spent,
+            };
+            this.state.set(State::Moving);
+            let Some(Waiting(step)) = this.next.take() else {
+                return Poll::Pending;
+            };
+            let Spent {
+                outcome,
+                history,
+                kept,
+            } = spent;
+            if let Err(stuck) = requests.may_descend(&kept, history.cause()) {
+                let outcome = outcome.forget_tier().map(J::earlier);
+                return Poll::Ready(End::Stuck(stuck, outcome, history));
+            }
+            let (name, tier) = (step.name, step.tier.tier());
+            let (request, kept) = A::ask(requests, kept);
+            let asked = match request {
+                Some(request) => watch
+                    .begin(R::TIERS, tier.timeout())
+                    .map(|due| (request, due)),
+                None => Err(Skip::BodyNotKept),
+            };
+            let (request, due) = match asked {
+                Ok(asked) => asked,
+                Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),
+                Err(skip) => {
+                    let failure = Failure::new(name, skip.cause(), watch.elapsed());
+                    // One who is as good as absent changes nothing of what the caller gets in the end.
+                    let outcome = match skip {
+                        Skip::Late => Outcome::Nothing,
+                        Skip::SwitchedOff | Skip::Unhealthy | Skip::BodyNotKept => {
+                            outcome.forget_tier().map(J::earlier)
+                        }
+                    };
+                    return Poll::Ready(End::Failed(Spent {
+                        outcome,
+                        history: history.and(failure),
+                        kept,
+                    }));
+                }
+            };
+            // What failed (a response with its body, say) is gone before the next begins.
+            drop(outcome);
+            let by = served_by(name, R::TIERS, A::HEAD, &history);
+            *this.kept = Some((history.clone(), kept));
+            let failed = Failed::new(request, history);
+            let Some(future) = watch.guard(|| tier.attempt(failed)) else {
+                watch.tier_failed(by.index, &Cause::panicked("panicked"));
+                return Poll::Ready(End::Exercised);
+            };
+            this.state.set(State::Here {
+                future,
+                timer: Timer::new(due),
+                by,
+            });
+        }
+        let Project::Here { future, timer, by } = this.state.as_mut().project() else {
+            return Poll::Pending;
+        };
+        let by = *by;
+        let (outcome, cause) = match judged(ready!(poll_watched(future, timer, watch, cx)), judge) {
+            Ok(response) => {
+                watch.tier_answered(by.index);
+                return Poll::Ready(End::Answer(J::tier(response), Some(by)));
+            }
+            Err((outcome, cause)) => (outcome.map(J::tier), cause),
+        };
+        watch.tier_failed(by.index, &cause);
+        if watch.is_exercise() {
+            return Poll::Ready(End::Exercised);
+        }
+        this.state.set(State::Moving);
+        let Some((history, kept)) = this.kept.take() else {
+            return Poll::Pending;
+        };
+        let failure = Failure::new(by.tier, cause, watch.elapsed());
+        Poll::Ready(End::Failed(Spent {
+            outcome,
+            history: history.and(failure),
+            kept,
+        }))
+    }
+}
+
+/// A tier's answer, if it is none that is a failure; else what it leaves, and why.
+fn judged<Res, E, T, J>(
+    answered: Option<Result<Res, NoAnswer<T>>>,
+    judge: &J,
+) -> Result<Res, (Outcome<Res, E, T>, Cause)>
+where
+    J: Judge<Res, E>,
+    T: fmt::Display + 'static,
+{
+    Err(match answered {
+        Some(Ok(response)) => match judge.answer(&response) {
+            None => return Ok(response),
+            Some(cause) => (Outcome::Answer(response), cause),
+        },
+        Some(Err(NoAnswer::NotReady(error))) => {
+            let cause = Cause::not_ready(Cause::of_error(&error));
+            (Outcome::Tier(error), cause)
+        }
+        Some(Err(NoAnswer::Failed(error))) => {
+            let cause = Cause::of_error(&error);
+            (Outcome::Tier(error), cause)
+        }
+        None => (Outcome::Nothing, Cause::timed_out()),
+    })
+}
+
+impl<R, A, F, K> OrRun<R, A, F, K> {
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    pub(in crate::fallback) fn new(run: R, step: Step<A>) -> Self {
+        Self {
+            state: State::Earlier(run),
+            next: Some(Waiting(step)),
+            kept: None,
+        }
+    }
+}
+
+impl<R: fmt::Debug, A, F, K> fmt::Debug for OrRun<R, A, F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            State::Earlier(run) => run.fmt(f),
+            State::Here { by, .. } => f.write_str(by.tier),
+            State::Moving => f.write_str("nobody"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project::pin_project;
+
+use super::{End, Ended, Outcome, PRIMARY, Run, Spent};
+use crate::{
+    core::Cause,
+    fallback::{
+        failed::{Failure, History},
+        judge::Judge,
+        requests::Requests,
+        watch::Watch,
+    },
+};
+
+/// The primary's part of a call.
+#[pin_project]
+pub struct PrimaryRun<F, K> {
+    #[pin]
+    state: State<F>,
+    /// The request, kept for the tiers until it fails.
+    kept: Option<K>,
+}
+
+// Tags of their own, here and in the tiers' parts: a tag in the niche of what is inside costs more instructions to read
+// than the byte is worth.
+#[pin_project(project = Project, project_replace = Taken)]
+#[repr(u8)]
+enum State<F> {
+    Called(#[pin] F),
+    NotCalled(Box<Cause>),
+    Done,
+}
+
+impl<F, K> PrimaryRun<F, K> {
+    /// It was called.
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    pub(in crate::fallback) fn called(future: F, kept: K) -> Self {
+        Self {
+            state: State::Called(future),
+            kept: Some(kept),
+        }
+    }
+
+    /// It was not called, for this cause.
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    pub(in crate::fallback) fn not_called(cause: Box<Cause>, kept: K) -> Self {
+        Self {
+            state: State::NotCalled(cause),
+            kept: Some(kept),
+        }
+    }
+}
+
+impl<F, K, Req, Res, E, J, Q, W> Run<Req, J, Q, W> for PrimaryRun<F, K>
+where
+    F: Future<Output = Result<Res, E>>,
+    J: Judge<Res, E>,
+    Q: Requests<Req, Kept = K>,
+    W: Watch,
+{
+    const TIERS: usize = 0;
+    type Response = Res;
+    type Error = E;
+    type Neutral = J::Neutral;
+    type Failed = Spent<Res, E, Infallible, K>;
+
+    #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+    #[inline(always)]
+    fn poll_run(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        judge: &J,
+        _: &Q,
+        watch: &mut W,
+    ) -> Poll<Ended<Self, Req, J, Q, W>> {
+        let mut this = self.project();
+        let (outcome, cause) = match this.state.as_mut().project() {
+            Project::Called(future) => match future.poll(cx) {
+                Poll::Ready(Ok(response)) => match judge.answer(&response) {
+                    None => return Poll::Ready(End::Answer(response, None)),
+                    Some(cause) => (Outcome::Answer(response), watch.trusted(cause)),
+                },
+                Poll::Ready(Err(error)) => match judge.error(&error) {
+                    Err(neutral) => return Poll::Ready(End::Neutral(neutral, error)),
+                    Ok(cause) => (Outcome::Primary(error), watch.trusted(cause)),
+                },
+                Poll::Pending if watch.is_late(cx) => (Outcome::Nothing, Cause::timed_out()),
+                Poll::Pending => return Poll::Pending,
+            },
+            Project::NotCalled(_) => match this.state.as_mut().project_replace(State::Done) {
+                Taken::NotCalled(cause) => (Outcome::Nothing, *cause),
+                Taken::Called(_) | Taken::Done => return Poll::Pending,
+            },
+            Project::Done => return Poll::Pending,
+        };
+        this.state.set(State::Done);
+        match this.kept.take() {
+            Some(kept) => Poll::Ready(End::Failed(spent(outcome, cause, kept, watch))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
+#[inline(always)]
+fn spent<Res, E, K>(
+    outcome: Outcome<Res, E, Infallible>,
+    cause: Cause,
+    kept: K,
+    watch: &impl Watch,
+) -> Spent<Res, E, Infallible, K> {
+    Spent {
+        outcome,
+        history: History::new(Failure::new(PRIMARY, cause, watch.elapsed())),
+        kept,
+    }
+}
+
+impl<F, K> fmt::Debug for PrimaryRun<F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the primary")
+    }
+}

@@ -1,0 +1,127 @@
+//! A time in which a tier serves: what the event stream and the log hear of.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use brownout_registry::{Dependency, EventKind};
+use tokio::time::Instant;
+
+use crate::{core::DegradeReason, fallback::run::ServedBy};
+
+/// How long a tier must not have served before it counts as no longer serving. A primary that fails now and then
+/// would otherwise begin and end a spell with each failure: so a tier says at most two things in that time.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// The spells of a chain's tiers.
+pub(super) struct Spells {
+    tiers: Box<[Spell]>,
+    /// How many tiers are serving: all that a successful call reads.
+    serving: AtomicUsize,
+    epoch: Instant,
+}
+
+struct Spell {
+    tier: &'static str,
+    active: AtomicBool,
+    calls: AtomicU64,
+    /// In milliseconds since the chain's epoch.
+    last: AtomicU64,
+}
+
+impl Spells {
+    pub(super) fn of(tiers: &[&'static str]) -> Self {
+        let spell = |tier: &&'static str| Spell {
+            tier,
+            active: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        };
+        Self {
+            tiers: tiers.iter().map(spell).collect(),
+            serving: AtomicUsize::new(0),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// The primary has answered.
+    #[inline]
+    pub(super) fn primary_answered(&self, dependency: &Dependency) {
+        if self.serving.load(Ordering::Relaxed) > 0 {
+            self.end_quiet(None, dependency);
+        }
+    }
+
+    /// A tier has answered in the primary's place.
+    pub(super) fn served(&self, by: &ServedBy, dependency: &Dependency) {
+        let Some(spell) = self.tiers.get(by.index) else {
+            return;
+        };
+        spell.last.store(self.now(), Ordering::Relaxed);
+        spell.calls.fetch_add(1, Ordering::Relaxed);
+        if !spell.active.swap(true, Ordering::AcqRel) {
+            self.serving.fetch_add(1, Ordering::Relaxed);
+            say_served(by.tier, by.reason, dependency);
+        }
+        if self.serving.load(Ordering::Relaxed) > 1 {
+            self.end_quiet(Some(by.index), dependency);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let elapsed = Instant::now().saturating_duration_since(self.epoch);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[cold]
+    fn end_quiet(&self, but: Option<usize>, dependency: &Dependency) {
+        let now = self.now();
+        for (index, spell) in self.tiers.iter().enumerate() {
+            let quiet =
+                Duration::from_millis(now.saturating_sub(spell.last.load(Ordering::Relaxed)));
+            if Some(index) != but
+                && quiet >= QUIET
+                && spell.active.load(Ordering::Relaxed)
+                && spell.active.swap(false, Ordering::AcqRel)
+            {
+                self.serving.fetch_sub(1, Ordering::Relaxed);
+                say_ended(
+                    spell.tier,
+                    spell.calls.swap(0, Ordering::Relaxed),
+                    dependency,
+                );
+            }
+        }
+    }
+}
+
+#[cold]
+fn say_served(tier: &'static str, reason: DegradeReason, dependency: &Dependency) {
+    let reason = reason.as_str();
+    tracing::warn!(
+        dependency = dependency.name(),
+        tier,
+        reason,
+        "fallback serves"
+    );
+    dependency.registry().record(EventKind::FallbackServed {
+        dependency: dependency.shared_name(),
+        tier: tier.into(),
+        reason: reason.into(),
+    });
+}
+
+fn say_ended(tier: &'static str, calls: u64, dependency: &Dependency) {
+    tracing::info!(
+        dependency = dependency.name(),
+        tier,
+        calls,
+        "fallback no longer serves"
+    );
+    dependency.registry().record(EventKind::FallbackEnded {
+        dependency: dependency.shared_name(),
+        tier: tier.into(),
+        calls,
+    });
+}
