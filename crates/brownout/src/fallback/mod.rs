@@ -54,8 +54,8 @@
 //!
 //! and on gRPC the same with `for_grpc()` twice, where `.safe()` names the calls safe that only read.
 //!
-//! All tiers answer with the primary's own type. Where tier services have bodies of another type, bring both to one by
-//! tower's `map_response` (on axum, `|response| response.map(axum::body::Body::new)`).
+//! Tiers of HTTP and gRPC chains may have bodies of any type, each of its own: the chain's body is one of them, and an
+//! error of one is boxed. Tiers of plain services answer with the primary's own type.
 //!
 //! # Tiers
 //!
@@ -88,17 +88,32 @@
 //! readiness only when it is their turn, on a clone of their own, so that a tier which is slow to become ready holds up
 //! nobody else.
 //!
+//! The tiers of a chain that covers a dependency can be seen and steered while it runs, by its
+//! [`chain`](FallbackLayer::chain) handle: how each does, even while the primary is well, and a switch for each. A tier
+//! that [stands for](FallbackBuilder::tier_stands_for) a dependency of its own reports there, and is passed over while a
+//! probe or a person says that it is unhealthy.
+//!
+//! # Known to work
+//!
+//! A fallback that is needed once a year may have been broken for most of it. With
+//! [`exercise`](FallbackBuilder::exercise) a small share of calls goes to the first tier while all is well: only safe
+//! requests, while the covered dependency is healthy and the level is `Full`. Where the tier fails, the primary answers,
+//! and only the tier's health shows it. Those answers are marked with the reason `exercise`, and are nobody's alert.
+//!
 //! # When it descends
 //!
 //! | what happens | it descends |
 //! |---|---|
 //! | the primary's or a tier's error | yes, unless the classifier calls the primary's error neutral or a success and the chain can fail |
 //! | its readiness fails | yes, in the call; the service itself is ready then |
+//! | a probe or a person says that it is unhealthy | yes, with [`skip_when_unhealthy`](FallbackBuilder::skip_when_unhealthy); it is not even polled then |
 //! | an answer that the classifier calls a failure | yes; the answer is dropped with its body |
 //! | an answer that is neutral (a 404, a 429) | no |
 //! | a refusal by an inner layer of ours, as an error or as an answer | yes |
 //! | its timeout, or the chain's deadline | yes; a tier that can no longer begin is skipped |
-//! | a panic | no: it goes on to the caller |
+//! | a panic | no: it goes on to the caller, unless the tier was only exercised |
+//!
+//! A tier that is switched off or unhealthy counts as absent.
 //!
 //! A panic is not caught, because what it left behind may be broken, and a chain cannot know. Where a panic must become
 //! an answer, a layer that catches it (tower-http's `CatchPanic`) goes below the chain, and its error or 500 descends.
@@ -131,9 +146,46 @@
 //! # Requests that are made again
 //!
 //! A plain request must be `Clone`, and is cloned once a call. An HTTP request without a body is made again from its
-//! head, whatever its body's type (`Body + Default`); one with a body cannot be, unless its body is `Clone` and the chain
-//! [`cloning`](FallbackBuilder::cloning). A request that was never given to anybody, because readiness failed, goes to
-//! the first tier as it is.
+//! head, whatever its body's type (`Body + Default`). One with a body is made again below a
+#![cfg_attr(
+    feature = "http",
+    doc = "[`ReplayLayer`](crate::http::ReplayLayer), which keeps small bodies,"
+)]
+#![cfg_attr(not(feature = "http"), doc = "`ReplayLayer`, which keeps small bodies,")]
+//! or where its body is `Clone` and the chain [`cloning`](FallbackBuilder::cloning). A request that was never given to
+//! anybody, because readiness failed, goes to the first tier as it is.
+//!
+//! Where a body could not be kept (too large, of unknown size, cut off), tiers of whole requests count as absent, and
+//! *head tiers* are asked, which get the request without its body: [`head_tier`](FallbackBuilder::head_tier),
+//! [`head_tier_fn`](FallbackBuilder::head_tier_fn), [`last_head`](FallbackBuilder::last_head). The mark says `head-only`
+//! then.
+//!
+#![cfg_attr(feature = "http", doc = "```")]
+#![cfg_attr(not(feature = "http"), doc = "```ignore")]
+//! # use brownout::{fallback::{Failed, FallbackLayer}, http::{ReplayBody, ReplayLayer}};
+//! # use http::{Request, Response};
+//! # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! # let client = service_fn(|_: Request<ReplayBody<String>>| async { Err::<Response<String>, _>(BoxError::from("reset")) });
+//! let search = ServiceBuilder::new()
+//!     .layer(ReplayLayer::new().limit(16 * 1024))
+//!     .layer(
+//!         FallbackLayer::for_http()
+//!             .safe()
+//!             .tier_fn("index", |f: Failed<Request<ReplayBody<_>>>| async move {
+//!                 Ok::<_, BoxError>(Response::new(f.request.into_body()))
+//!             })
+//!             .last_head("empty", |_| async { Response::new("[]".to_owned()) })?,
+//!     )
+//!     .service(client);
+//! let large = "x".repeat(20_000);
+//! for (query, answer) in [("{}", "{}"), (large.as_str(), "[]")] {
+//!     let Ok(response) = search.clone().oneshot(Request::post("/").body(query.to_owned())?).await;
+//!     # use http_body::Body;
+//!     assert_eq!(response.body().size_hint().exact(), Some(answer.len() as u64));
+//! }
+//! # Ok(()) }
+//! ```
 //!
 //! # Every degraded answer says so
 //!
@@ -149,6 +201,7 @@
 //! | requests are | writes | a read that fails is seen and mended; a write that is made twice is not |
 //! | covers | no dependency | a chain needs none to work; without one, nothing is reported and marks have no name |
 //! | exhausted | the last tier's own error | a chain changes no types |
+//! | exercises | nothing | answers of tiers are worse; whether they may be given away is yours to say |
 //!
 //! # Events and logs
 //!
@@ -157,7 +210,9 @@
 //! | `FallbackServed` | WARN "fallback serves" | a tier has begun to serve, with the reason |
 //! | `FallbackEnded` | INFO "fallback no longer serves" | a call has been answered, and the tier has not been needed for 10 s; with the number of calls it served |
 //!
-//! They tell of spells and not of calls: a primary that fails now and then, or tiers that take turns, make at most two
+//! | `TierSwitched` | WARN "fallback tier switched off", INFO "… on" | somebody switched a tier, and it was not so before |
+//!
+//! The first two tell of spells and not of calls: a primary that fails now and then, or tiers that take turns, make at most two
 //! events per tier in ten seconds. Only a chain that covers a dependency has somebody to tell.
 //!
 //! # Cost
@@ -165,7 +220,11 @@
 //! A call whose primary answers polls it once, and costs the clone of the request and of the tiers. A descent allocates
 //! nothing itself before the second failure; but the text of an error is allocated, unless
 //! [`causes`](FallbackBuilder::causes) has a static one. The clock is read only where there is a time to keep; a call that
-//! has a deadline and is not answered at once allocates its timer.
+//! has a deadline and is not answered at once allocates its timer. A chain that covers nothing and has no time of its own
+//! to keep carries nothing of that; one that does takes a handle of its thread for each call.
+//!
+//! The future of a call holds the primary's and the last tier's beside each other, those of the tiers between in one
+//! place: a last tier whose future is large is better boxed.
 
 #[cfg(feature = "http")]
 mod answers;
