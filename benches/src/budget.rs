@@ -178,6 +178,22 @@ pub const PATHS: &[Path] = &[
         gated(Ceiling::AtMost(60), 1.8),
     ),
     path(
+        "pair",
+        "breaker with fallback, closed, success",
+        Budget {
+            allocations: Some(0),
+            ..NONE
+        },
+    ),
+    path(
+        "pair-open",
+        "breaker with fallback, open, the fallback answers",
+        Budget {
+            allocations: Some(0),
+            ..NONE
+        },
+    ),
+    path(
         "flag-enabled",
         "flag enabled, counting by ratio, success",
         gated(Ceiling::AtMost(100), 1.7),

@@ -114,7 +114,7 @@ where
     )
 }
 
-fn circuit() -> CircuitBuilder {
+pub(super) fn circuit() -> CircuitBuilder {
     // A seed, so that every process makes the same choices.
     let registry = configured(Registry::builder().seed(1).build());
     let dependency = configured(registry.dependency("inventory").register());

@@ -18,6 +18,8 @@ pub(super) const SUBJECTS: &[Subject] = &[
     Subject::service("breaker-open", Column::Seatbelt, open).failing(),
     Subject::service("fallback-untaken", Column::Seatbelt, untaken),
     Subject::service("fallback-taken", Column::Seatbelt, taken),
+    Subject::service("pair", Column::Seatbelt, || pair(Answering)),
+    Subject::service("pair-open", Column::Seatbelt, pair_open),
 ];
 
 type Outcome = Result<Response, Fault>;
@@ -40,7 +42,27 @@ fn taken() -> Box<dyn Drive> {
     ServiceDrive::boxed(fallback(Failing))
 }
 
-fn breaker<S>(inner: S) -> impl Service<Request> + Clone + Send + 'static
+fn pair<S>(inner: S) -> Box<dyn Drive>
+where
+    S: Service<Request, Response = Response, Error = Fault> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    ServiceDrive::boxed(fallback(breaker(inner)))
+}
+
+fn pair_open() -> Box<dyn Drive> {
+    let mut drive = pair(Failing);
+    drive.run(Shape::Reused, 100);
+    drive
+}
+
+fn breaker<S>(
+    inner: S,
+) -> impl Service<Request, Response = Response, Error = Fault, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static
 where
     S: Service<Request, Response = Response, Error = Fault> + Clone + Send + Sync + 'static,
     S::Future: Send,

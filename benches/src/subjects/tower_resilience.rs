@@ -41,6 +41,14 @@ pub(super) const SUBJECTS: &[Subject] = &[
     Subject::service("fallback-taken", Column::TowerResilience, || {
         fallback(Failing)
     }),
+    Subject::service("pair", Column::TowerResilience, || {
+        pair(
+            circuit().sliding_window_type(SlidingWindowType::TimeBased),
+            Answering,
+        )
+    })
+    .spanning(SPAN),
+    Subject::service("pair-open", Column::TowerResilience, pair_open),
     Subject::service("stack", Column::TowerResilience, stack),
 ];
 
@@ -74,6 +82,25 @@ where
 {
     let layer = FallbackLayer::<Request, Response, Fault>::value_fn(|| 7);
     ServiceDrive::boxed(ServiceBuilder::new().layer(layer).service(inner))
+}
+
+fn pair<S>(circuit: CircuitBreakerConfigBuilder, inner: S) -> Box<dyn Drive>
+where
+    S: Service<Request, Response = Response, Error = Fault> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    ServiceDrive::boxed(
+        ServiceBuilder::new()
+            .layer(FallbackLayer::value_fn(|| 7))
+            .layer(configured(circuit.build()))
+            .service(inner),
+    )
+}
+
+fn pair_open() -> Box<dyn Drive> {
+    let mut drive = pair(circuit(), Failing);
+    drive.run(Shape::Reused, 200);
+    drive
 }
 
 fn stack() -> Box<dyn Drive> {
