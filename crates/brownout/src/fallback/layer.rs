@@ -50,7 +50,7 @@ impl<T, P> FallbackLayer<T, P> {
     }
 }
 
-impl<T, J, Q, M, X> FallbackLayer<T, Plan<J, Q, M, X, Watched>> {
+impl<T, J, Q, M, X, C> FallbackLayer<T, Plan<J, Q, M, X, Watched<C>>> {
     /// A handle on the chain, by which its tiers can be watched and switched.
     ///
     /// There is one for each chain that [covers](FallbackBuilder::covering) a dependency, or was told anything else

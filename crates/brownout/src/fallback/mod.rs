@@ -151,7 +151,10 @@
     feature = "http",
     doc = "[`ReplayLayer`](crate::http::ReplayLayer), which keeps small bodies,"
 )]
-#![cfg_attr(not(feature = "http"), doc = "`ReplayLayer`, which keeps small bodies,")]
+#![cfg_attr(
+    not(feature = "http"),
+    doc = "`ReplayLayer`, which keeps small bodies,"
+)]
 //! or where its body is `Clone` and the chain [`cloning`](FallbackBuilder::cloning). A request that was never given to
 //! anybody, because readiness failed, goes to the first tier as it is.
 //!
@@ -272,8 +275,8 @@ pub mod parts {
         tier::{Attempt, FnTier, LastTier, NoAnswer, ServiceTier},
         timer::Timer,
         watch::{
-            Exercised, Exercising, Held, Resume, Skip, Unwatched, Watch, Watched, WatchedCall,
-            Watching,
+            Exercised, Exercising, Held, Resume, Skip, Timed, Timing, Untimed, Unwatched, Watch,
+            Watched, WatchedCall, Watching,
         },
     };
 }

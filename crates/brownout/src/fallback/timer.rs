@@ -20,6 +20,10 @@ impl Timer {
         Self { due, sleep: None }
     }
 
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
     /// Whether the time is over. Sees to it that the task is woken when it is.
     #[inline]
     pub(super) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {

@@ -238,10 +238,7 @@ async fn observed(case: &Case) -> Seen {
                 .tier(service(1))
                 .tier(service(2))
                 .tier(service(3));
-            let chain = match case.within {
-                Some(within) => chain.within(ms(within)),
-                None => chain,
-            };
+            let chain = chain.within(case.within.map(ms));
             let mut chain = chain.build().unwrap().layer(instances[0].0.clone());
             let start = Instant::now();
             let answer = chain.ready().await.unwrap().call(7).await;

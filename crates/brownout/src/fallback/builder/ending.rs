@@ -28,7 +28,7 @@ pub(super) type Ended<A, J, Q, M, X, T, W> = Finished<J, Q, M, X, OrLast<T, A>, 
 
 impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
     fn finish(self) -> Finished<J, Q, M, X, T, W> {
-        let watch = W::of(self.settings)?;
+        let watch = W::of(&self.settings)?;
         Ok(FallbackLayer::new(
             self.tiers,
             self.plan.with_watch(|_| watch),

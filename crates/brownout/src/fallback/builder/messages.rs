@@ -109,7 +109,7 @@ impl<J, Q, M, T, W: Watching> FallbackBuilder<J, Q, M, Answers, T, W> {
     /// infallible then. Failures are timed.
     pub fn exhausted_answers(
         self,
-    ) -> FallbackBuilder<EveryError<J>, Q, M, AlwaysAnswers, T, W::AndWatched> {
+    ) -> FallbackBuilder<EveryError<J>, Q, M, AlwaysAnswers, T, W::AndTimed> {
         self.timed().always_answers()
     }
 }

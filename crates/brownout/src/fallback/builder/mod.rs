@@ -115,11 +115,14 @@ impl<J, Q, M, X, T, W> FallbackBuilder<J, Q, M, X, T, W> {
 impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
     /// The longest that the whole chain may take, the primary included, but not the wait for the primary's readiness.
     /// A tier that can no longer begin is skipped. A last tier that always answers is asked even then, and nothing
-    /// bounds it. Between a millisecond and a year; none by default.
-    pub fn within(mut self, deadline: Duration) -> FallbackBuilder<J, Q, M, X, T, W::AndWatched> {
-        self.settings.keep_duration("within", Some(deadline));
-        self.settings.within = Some(deadline);
-        self.watched()
+    /// bounds it. Between a millisecond and a year; none by default, and by `None`.
+    pub fn within(
+        mut self,
+        deadline: impl Into<Option<Duration>>,
+    ) -> FallbackBuilder<J, Q, M, X, T, W::AndTimed> {
+        self.settings.within = deadline.into();
+        self.settings.keep_duration("within", self.settings.within);
+        self.timed()
     }
 
     /// Says which dependency the primary stands for: marks carry its public name and the degradation level, and the
@@ -176,7 +179,7 @@ impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
     pub fn exhausted_with<F, Res, E>(
         self,
         exhausted: F,
-    ) -> FallbackBuilder<J, Q, M, ExhaustedWith<F>, T, W::AndWatched>
+    ) -> FallbackBuilder<J, Q, M, ExhaustedWith<F>, T, W::AndTimed>
     where
         F: Fn(Exhausted) -> Result<Res, E>,
     {
@@ -186,14 +189,13 @@ impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
 
     /// What nobody answered becomes a [`BoxError`](crate::core::BoxError) that downcasts to [`Exhausted`]; the
     /// primary's own errors are boxed. Failures are timed then.
-    pub fn exhausted_fails(self) -> FallbackBuilder<J, Q, M, FailExhausted, T, W::AndWatched> {
+    pub fn exhausted_fails(self) -> FallbackBuilder<J, Q, M, FailExhausted, T, W::AndTimed> {
         self.timed()
             .plan(|plan| plan.with_conclude(|_| FailExhausted(())))
     }
 
-    fn timed(mut self) -> FallbackBuilder<J, Q, M, X, T, W::AndWatched> {
-        self.settings.timed = true;
-        self.watched()
+    fn timed(self) -> FallbackBuilder<J, Q, M, X, T, W::AndTimed> {
+        self.plan(|plan| plan.with_watch(|_| PhantomData))
     }
 
     fn watched(self) -> FallbackBuilder<J, Q, M, X, T, W::AndWatched> {

@@ -8,7 +8,7 @@ use brownout_registry::Random;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{Chain, Exercising, Resume, Settings, Watched, WatchedCall, Watching};
+use super::{Chain, Exercising, Resume, Settings, Timed, Watched, WatchedCall, Watching};
 use crate::{
     core::{ConfigError, Ratio},
     fallback::{chain::Tiers, requests::Requests, run::PrimaryRun},
@@ -33,7 +33,7 @@ pub struct Exercise {
 
 /// A chain that exercises its first tier.
 #[derive(Clone, Debug)]
-pub struct Exercised(Watched);
+pub struct Exercised(Watched<Timed>);
 
 /// What a call that exercises a tier needs to ask the primary after all.
 pub struct Held<S, Req, T>(Option<Box<Primary<S, Req, T>>>);
@@ -122,14 +122,15 @@ impl Exercises {
 
 impl Watching for Exercised {
     type AndWatched = Self;
-    type Call = WatchedCall;
+    type AndTimed = Self;
+    type Call = WatchedCall<Timed>;
 
-    fn of(settings: Settings) -> Result<Self, ConfigError> {
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
         Ok(Self(Watched::of(settings)?))
     }
 
     #[inline]
-    fn begin(&self) -> WatchedCall {
+    fn begin(&self) -> WatchedCall<Timed> {
         self.0.begin()
     }
 
@@ -156,7 +157,7 @@ impl<S: Clone, Req, T: Clone> Exercising<S, Req, T> for Exercised {
 
     fn exercise(
         &self,
-        call: &mut WatchedCall,
+        call: &mut WatchedCall<Timed>,
         is_safe: bool,
         primary: &mut S,
         tiers: &T,

@@ -7,6 +7,7 @@ mod handle;
 mod health;
 mod shared;
 mod spell;
+mod times;
 mod unwatched;
 mod watched;
 
@@ -32,20 +33,23 @@ pub(super) use self::shared::Settings;
 pub use self::{
     exercise::{Exercise, Exercised, Held},
     handle::{Chain, SwitchError, TierView},
+    times::{Timed, Timing, Untimed},
     unwatched::Unwatched,
     watched::{Watched, WatchedCall},
 };
 
 /// How a chain is watched.
 pub trait Watching: Sized {
-    /// The same, and at least with times, names and switches.
+    /// The same, and at least with names and switches.
     type AndWatched: Watching;
+    /// The same, and with times besides.
+    type AndTimed: Watching;
     /// What a call carries of it.
     type Call: Watch;
 
     /// What was configured.
     #[doc(hidden)]
-    fn of(settings: Settings) -> Result<Self, ConfigError>;
+    fn of(settings: &Settings) -> Result<Self, ConfigError>;
 
     /// A call begins.
     fn begin(&self) -> Self::Call;

@@ -21,8 +21,6 @@ pub struct Settings {
     /// Whether the last tier always answers.
     pub(in crate::fallback) ends: bool,
     pub(in crate::fallback) within: Option<Duration>,
-    /// Whether failures are to be timed though there is no deadline.
-    pub(in crate::fallback) timed: bool,
     pub(in crate::fallback) dependency: Option<Dependency>,
     pub(in crate::fallback) pass_over: Vec<Dependency>,
     pub(in crate::fallback) stand_for: Vec<(&'static str, Dependency)>,
@@ -38,7 +36,6 @@ pub(super) struct Shared {
     pub(super) tiers: Box<[TierHealth]>,
     pub(super) spells: Spells,
     pub(super) within: Option<Duration>,
-    pub(super) timed: bool,
     pass_over: Box<[Dependency]>,
     pub(super) exercises: Option<Exercises>,
 }
@@ -102,7 +99,6 @@ impl Settings {
             tiers: self.tiers.iter().enumerate().map(health).collect(),
             spells: Spells::of(&self.tiers),
             within: self.within,
-            timed: self.timed || self.within.is_some(),
             pass_over: self.pass_over.clone().into(),
             exercises: self.exercises()?,
         })
@@ -110,6 +106,19 @@ impl Settings {
 }
 
 impl Shared {
+    /// Whether the primary is ever passed over.
+    pub(super) fn passes_over(&self) -> bool {
+        !self.pass_over.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn primary_answered(&self) {
+        if let Some(dependency) = &self.dependency {
+            self.spells.primary_answered(dependency);
+        }
+    }
+
+    #[cold]
     pub(super) fn passes_over_primary(&self) -> bool {
         self.pass_over
             .iter()

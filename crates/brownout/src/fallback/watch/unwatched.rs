@@ -3,7 +3,7 @@ use std::{sync::Arc, task::Context, time::Duration};
 use brownout_registry::DegradationLevel;
 use tokio::time::Instant;
 
-use super::{Exercising, Resume, Settings, Skip, Watch, Watched, Watching};
+use super::{Exercising, Resume, Settings, Skip, Timed, Watch, Watched, Watching};
 use crate::{
     core::{Cause, ConfigError},
     fallback::run::ServedBy,
@@ -15,9 +15,10 @@ pub struct Unwatched(());
 
 impl Watching for Unwatched {
     type AndWatched = Watched;
+    type AndTimed = Watched<Timed>;
     type Call = Self;
 
-    fn of(settings: Settings) -> Result<Self, ConfigError> {
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
         settings.check()?;
         Ok(Self(()))
     }

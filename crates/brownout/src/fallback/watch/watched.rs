@@ -1,22 +1,29 @@
-use std::{fmt, sync::Arc, task::Context, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc, task::Context, time::Duration};
 
 use brownout_registry::{DegradationLevel, Dependency};
 use tokio::time::Instant;
 
 use super::{
-    Chain, Exercising, Settings, Skip, Watch, Watching, health::TierHealth, shared::Shared,
+    Chain, Exercising, Settings, Skip, Watch, Watching,
+    health::TierHealth,
+    shared::Shared,
+    times::{Timed, Timing, Untimed},
 };
 use crate::{
     core::{Cause, ConfigError, threads},
-    fallback::{run::ServedBy, timer::Timer},
+    fallback::run::ServedBy,
 };
 
-/// A chain with times, names, switches, or somebody to tell.
+/// A chain with somebody to tell, switches, or (as `Watched<Timed>`) times of its own to keep.
 ///
 /// It holds several handles on the same, one of which each call takes by its thread: threads that took the same one
 /// would contend for its reference count.
-#[derive(Clone)]
-pub struct Watched(Arc<[Arc<Handle>; HANDLES]>);
+pub struct Watched<T = Untimed> {
+    handles: Arc<[Arc<Handle>; HANDLES]>,
+    /// Whether the primary is ever passed over.
+    passes_over: bool,
+    times: PhantomData<fn() -> T>,
+}
 
 /// A handle whose reference count lies apart from the others'.
 #[derive(Debug)]
@@ -24,19 +31,14 @@ pub struct Watched(Arc<[Arc<Handle>; HANDLES]>);
 struct Handle(Chain);
 
 /// What a call carries of its chain.
-pub struct WatchedCall {
+pub struct WatchedCall<T> {
     handle: Arc<Handle>,
-    /// When the whole chain has to be done.
-    total: Option<Instant>,
-    timer: Timer,
-    /// Since when whoever was asked last is being asked.
-    since: Option<Instant>,
-    exercises: bool,
+    times: T,
 }
 
 const HANDLES: usize = 8;
 
-impl Watched {
+impl<T> Watched<T> {
     /// A handle on the chain.
     pub(in crate::fallback) fn chain(&self) -> Chain {
         self.mine().0.clone()
@@ -45,42 +47,78 @@ impl Watched {
     /// The calling thread's.
     #[inline]
     fn mine(&self) -> &Arc<Handle> {
-        &self.0[threads::number() % HANDLES]
+        &self.handles[threads::number() % HANDLES]
     }
 }
 
-impl Watching for Watched {
-    type AndWatched = Self;
-    type Call = WatchedCall;
-
-    fn of(settings: Settings) -> Result<Self, ConfigError> {
+impl<T: Timing> Watched<T> {
+    pub(super) fn of(settings: &Settings) -> Result<Self, ConfigError> {
         let shared = Arc::new(settings.share()?);
         let handle = |_| Arc::new(Handle(Chain(Arc::clone(&shared))));
-        Ok(Self(Arc::new(std::array::from_fn(handle))))
+        Ok(Self {
+            handles: Arc::new(std::array::from_fn(handle)),
+            passes_over: shared.passes_over(),
+            times: PhantomData,
+        })
     }
 
-    fn begin(&self) -> WatchedCall {
+    #[inline]
+    pub(super) fn begin(&self) -> WatchedCall<T> {
         let handle = Arc::clone(self.mine());
-        let shared = &handle.0.0;
-        let since = shared.timed.then(Instant::now);
-        let total = since
-            .zip(shared.within)
-            .and_then(|(now, within)| now.checked_add(within));
-        WatchedCall {
-            handle,
-            total,
-            timer: Timer::new(total),
-            since,
-            exercises: false,
-        }
+        let times = T::start(handle.0.0.within);
+        WatchedCall { handle, times }
     }
 
-    fn passes_over_primary(&self) -> bool {
-        self.mine().0.0.passes_over_primary()
+    #[inline]
+    pub(super) fn passes_over_primary(&self) -> bool {
+        self.passes_over && self.mine().0.0.passes_over_primary()
     }
 }
 
-impl<S, Req, T> Exercising<S, Req, T> for Watched {
+impl Watching for Watched<Untimed> {
+    type AndWatched = Self;
+    type AndTimed = Watched<Timed>;
+    type Call = WatchedCall<Untimed>;
+
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
+        Self::of(settings)
+    }
+
+    #[inline]
+    fn begin(&self) -> WatchedCall<Untimed> {
+        self.begin()
+    }
+
+    #[inline]
+    fn passes_over_primary(&self) -> bool {
+        self.passes_over_primary()
+    }
+}
+
+impl Watching for Watched<Timed> {
+    type AndWatched = Self;
+    type AndTimed = Self;
+    type Call = WatchedCall<Timed>;
+
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
+        Self::of(settings)
+    }
+
+    #[inline]
+    fn begin(&self) -> WatchedCall<Timed> {
+        self.begin()
+    }
+
+    #[inline]
+    fn passes_over_primary(&self) -> bool {
+        self.passes_over_primary()
+    }
+}
+
+impl<S, Req, Tiers, T> Exercising<S, Req, Tiers> for Watched<T>
+where
+    Self: Watching,
+{
     type Held = ();
 
     #[inline]
@@ -89,77 +127,85 @@ impl<S, Req, T> Exercising<S, Req, T> for Watched {
     #[inline]
     fn exercise(
         &self,
-        _: &mut WatchedCall,
+        _: &mut Self::Call,
         _: bool,
         _: &mut S,
-        _: &T,
+        _: &Tiers,
         request: Req,
     ) -> Result<(), Req> {
         Err(request)
     }
 }
 
-impl WatchedCall {
+impl<T: Timing> WatchedCall<T> {
+    #[inline]
     pub(super) fn shared(&self) -> &Shared {
         &self.handle.0.0
     }
 
     pub(super) fn begin_exercise(&mut self) {
-        self.exercises = true;
+        self.times.exercise(true);
     }
 
     fn bounded(&self, now: Instant, timeout: Option<Duration>) -> Option<Instant> {
         let due = timeout.and_then(|timeout| now.checked_add(timeout));
-        match (due, self.total) {
+        match (due, self.times.total()) {
             (Some(due), Some(total)) => Some(due.min(total)),
             (due, total) => due.or(total),
         }
     }
 
-    /// The least of a tier's timeout and of what an exercise may take.
+    /// A tier's timeout, or less where it is only exercised.
     fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
-        let patience = self.shared().exercises.as_ref()?.patience;
-        Some(timeout.map_or(patience, |timeout| timeout.min(patience)))
+        match &self.shared().exercises {
+            Some(exercises) if self.times.is_exercise() => {
+                Some(timeout.map_or(exercises.patience, |timeout| {
+                    timeout.min(exercises.patience)
+                }))
+            }
+            _ => timeout,
+        }
     }
 }
 
-impl Watch for WatchedCall {
+impl<T: Timing> Watch for WatchedCall<T> {
     #[inline]
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.timer.is_over(cx)
+        self.times.is_late(cx)
     }
 
     fn begin(&mut self, tier: usize, timeout: Option<Duration>) -> Result<Option<Instant>, Skip> {
-        let timeout = if self.exercises {
-            self.patience(timeout)
-        } else {
-            timeout
-        };
-        let shared = self.shared();
-        let skip = shared.tiers.get(tier).and_then(TierHealth::skip);
-        let now = (shared.timed || timeout.is_some()).then(Instant::now);
-        self.since = now;
+        let timeout = self.patience(timeout);
+        let skip = self.shared().tiers.get(tier).and_then(TierHealth::skip);
+        if !T::MEASURES && timeout.is_none() {
+            return skip.map_or(Ok(None), Err);
+        }
+        let now = Instant::now();
+        self.times.ask(now);
         if let Some(skip) = skip {
             return Err(skip);
         }
-        let Some(now) = now else {
-            return Ok(None);
-        };
-        if self.total.is_some_and(|total| total <= now) {
+        if self.times.total().is_some_and(|total| total <= now) {
             return Err(Skip::Late);
         }
         Ok(self.bounded(now, timeout))
     }
 
     fn begin_last(&mut self) -> Option<Instant> {
-        self.since = (self.shared().timed || self.exercises).then(Instant::now);
-        let now = self.since.filter(|_| self.exercises)?;
-        self.bounded(now, self.patience(None))
+        if !T::MEASURES {
+            return None;
+        }
+        let now = Instant::now();
+        self.times.ask(now);
+        if self.times.is_exercise() {
+            self.bounded(now, self.patience(None))
+        } else {
+            None
+        }
     }
 
     fn elapsed(&self) -> Option<Duration> {
-        let since = self.since.filter(|_| self.shared().timed)?;
-        Some(Instant::now().saturating_duration_since(since))
+        self.times.elapsed()
     }
 
     fn trusted(&self, cause: Cause) -> Cause {
@@ -185,29 +231,28 @@ impl Watch for WatchedCall {
 
     fn served(&self, by: &ServedBy) {
         let shared = self.shared();
-        if let Some(dependency) = shared.dependency.as_ref().filter(|_| !self.exercises) {
+        if let Some(dependency) = shared
+            .dependency
+            .as_ref()
+            .filter(|_| !self.times.is_exercise())
+        {
             shared.spells.served(by, dependency);
         }
     }
 
     #[inline]
     fn primary_answered(&self) {
-        let shared = self.shared();
-        if let Some(dependency) = &shared.dependency {
-            shared.spells.primary_answered(dependency);
-        }
+        self.shared().primary_answered();
     }
 
     #[inline]
     fn is_exercise(&self) -> bool {
-        self.exercises
+        self.times.is_exercise()
     }
 
     fn end_exercise(&mut self) {
-        self.exercises = false;
-        if self.shared().timed {
-            self.since = Some(Instant::now());
-        }
+        self.times.exercise(false);
+        self.times.ask(Instant::now());
     }
 
     fn public_name(&self) -> Option<Arc<str>> {
@@ -219,17 +264,27 @@ impl Watch for WatchedCall {
     }
 }
 
-impl fmt::Debug for Watched {
+impl<T> Clone for Watched<T> {
+    fn clone(&self) -> Self {
+        Self {
+            handles: Arc::clone(&self.handles),
+            passes_over: self.passes_over,
+            times: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Watched<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.mine().fmt(f)
     }
 }
 
-impl fmt::Debug for WatchedCall {
+impl<T: fmt::Debug> fmt::Debug for WatchedCall<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchedCall")
             .field("covers", &self.handle.0.dependency().map(Dependency::name))
-            .field("exercises", &self.exercises)
-            .finish_non_exhaustive()
+            .field("times", &self.times)
+            .finish()
     }
 }
