@@ -116,6 +116,7 @@ mod stack;
 mod state;
 mod tally;
 mod text;
+mod ticks;
 mod vocab;
 mod watch;
 
@@ -131,6 +132,8 @@ pub use random::Random;
 pub use registry::{Registry, RegistryBuilder};
 pub use report::{Report, Reporter, ReporterKind};
 pub use snapshot::{DependencyView, Moment, ProbeView, ReportView, Snapshot};
+#[doc(hidden)]
+pub use ticks::Ticks;
 pub use vocab::{
     CircuitMode, CircuitState, Criticality, DegradationLevel, FeatureState, Status, SystemHealth,
 };
