@@ -1,6 +1,6 @@
 //! How a family of keyed circuits reports on the one dependency behind them all.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use brownout_registry::{CircuitState, Dependency, Report, Reporter, ReporterKind, Status};
 
@@ -11,7 +11,7 @@ use crate::core::{
 
 use super::{
     counts::Stripes,
-    machine::{Nanos, Transition},
+    machine::{Nanos, Transition, forgotten},
     window::{BUCKETS, Baselines, TimeWindow},
 };
 
@@ -21,7 +21,10 @@ const MINIMUM: u32 = 20;
 
 /// One dead key of many makes the dependency `Degraded`. It is `Unhealthy` when half of its recent calls were refused.
 pub(super) struct Family {
-    reporter: Reporter,
+    /// Says that some circuits are not closed.
+    open: Reporter,
+    /// Says that most calls are refused. Apart from the other, because it expires sooner.
+    refusing: Reporter,
     /// Admitted calls count as successes, refused ones as failures.
     calls: Stripes,
     window: TimeWindow,
@@ -30,22 +33,30 @@ pub(super) struct Family {
 
 struct State {
     baselines: Baselines,
-    /// Keys whose circuit is not closed.
-    open: i64,
+    /// How many circuits that are not closed are due at the same time. Less than none where the end of such a state is
+    /// heard of before its beginning.
+    due: BTreeMap<Nanos, i64>,
     /// Orders reports that race on their way to the registry.
     sequence: u64,
     reported_in: u64,
 }
 
+/// What the two reporters say.
+struct Reports {
+    open: Report,
+    refusing: Report,
+}
+
 impl Family {
     pub(super) fn new(dependency: &Dependency) -> Self {
         Self {
-            reporter: dependency.reporter(ReporterKind::Circuit, "keyed circuit breakers"),
+            open: dependency.reporter(ReporterKind::Circuit, "keyed circuit breakers"),
+            refusing: dependency.reporter(ReporterKind::Circuit, "calls of keyed circuit breakers"),
             calls: Stripes::one(),
             window: TimeWindow::new(),
             state: Mutex::new(State {
                 baselines: Baselines::new(),
-                open: 0,
+                due: BTreeMap::new(),
                 sequence: 0,
                 reported_in: 0,
             }),
@@ -68,46 +79,73 @@ impl Family {
         }
         self.calls.get(0).failures.fetch_add(1, Relaxed);
         let renewed = try_lock(&self.state).and_then(|mut state| {
-            let due = state.reported_in != epoch && state.open > 0;
-            due.then(|| self.next_report(&mut state, now))
+            let due = state.reported_in != epoch && !state.due.is_empty();
+            due.then(|| self.next_reports(&mut state, now))
         });
-        if let Some(report) = renewed {
-            self.reporter.report(report);
+        if let Some(reports) = renewed {
+            self.report(reports);
         }
     }
 
     /// One of the circuits changed its state.
     pub(super) fn moved(&self, transition: &Transition, now: Nanos) {
-        let report = {
+        let reports = {
             let mut state = lock(&self.state);
-            match (transition.from, transition.to) {
-                (CircuitState::Closed, _) => state.open += 1,
-                (_, CircuitState::Closed) => state.open -= 1,
-                _ => {}
+            if let Some(due) = transition.was_until {
+                state.count(due, -1);
             }
-            self.next_report(&mut state, now)
+            if transition.to != CircuitState::Closed {
+                state.count(transition.until, 1);
+            }
+            self.next_reports(&mut state, now)
         };
-        self.reporter.report(report);
+        self.report(reports);
     }
 
-    fn next_report(&self, state: &mut State, now: Nanos) -> Report {
+    fn next_reports(&self, state: &mut State, now: Nanos) -> Reports {
         state
             .baselines
             .rotate(now, BUCKET, &self.window, &self.calls);
         state.reported_in = epoch(now);
         state.sequence += 1;
         let held = self.window.held(&self.calls, false);
-        let report = if state.open <= 0 {
-            Report::healthy()
-        } else if held.calls() >= MINIMUM && Ratio::HALF.reached_by(held.failures, held.calls()) {
-            // Without traffic to renew it, this says nothing any more.
-            Report::unhealthy("most calls are refused by open circuits")
-                .ttl(WINDOW)
-                .then(Status::Degraded)
+        let refusing =
+            held.calls() >= MINIMUM && Ratio::HALF.reached_by(held.failures, held.calls());
+        // Both expire: without calls to renew them, they say nothing any more.
+        let open = state.open_for(now).map_or(Report::healthy(), |left| {
+            Report::degraded("some circuits are open").ttl(left)
+        });
+        let refusing = if refusing && open.status() != Status::Healthy {
+            Report::unhealthy("most calls are refused by open circuits").ttl(WINDOW)
         } else {
-            Report::degraded("some circuits are open")
+            Report::healthy()
         };
-        report.sequence(state.sequence)
+        Reports {
+            open: open.sequence(state.sequence),
+            refusing: refusing.sequence(state.sequence),
+        }
+    }
+
+    fn report(&self, reports: Reports) {
+        self.open.report(reports.open);
+        self.refusing.report(reports.refusing);
+    }
+}
+
+impl State {
+    fn count(&mut self, due: Nanos, change: i64) {
+        let circuits = self.due.entry(due).or_default();
+        *circuits += change;
+        if *circuits == 0 {
+            self.due.remove(&due);
+        }
+    }
+
+    /// For how long some circuit is not closed if nobody calls: a circuit long overdue no longer counts.
+    fn open_for(&self, now: Nanos) -> Option<Duration> {
+        let (due, _) = self.due.iter().rev().find(|(_, circuits)| **circuits > 0)?;
+        let left = forgotten(*due).saturating_sub(now);
+        (left > 0).then(|| Duration::from_nanos(left))
     }
 }
 

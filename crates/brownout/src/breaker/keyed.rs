@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use brownout_registry::{CircuitState, Dependency, Subscription};
+use brownout_registry::{Dependency, Subscription};
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
@@ -19,8 +19,9 @@ use super::{
     cell::Cell,
     circuit::Circuit,
     clock::Clock,
-    engine::Engine,
+    engine::{Effects, Engine},
     family::Family,
+    machine::Nanos,
     policy::Policy,
     shared::{Core, Shared},
     voice::Voice,
@@ -32,6 +33,11 @@ use super::{
 /// Circuits are made on first use and bounded in number. When there is no room, one that is closed and was not used
 /// lately makes room; if none is, newcomers share one overflow circuit. The dependency is `Degraded` while any
 /// circuit is not closed, and `Unhealthy` when half of at least 20 calls of the last 10 s were refused.
+///
+/// A shard or tenant that is gone for good may leave an open circuit behind. One that has had no call for ten minutes
+/// since a probe was due no longer degrades the dependency; it still begins with a probe when it is called again. But
+/// from then on it may make room as if it were closed, unless somebody holds a handle on it, and its key then starts
+/// anew.
 ///
 /// A circuit takes about 500 bytes with the default policy, its place in the map included. Clones are cheap and share
 /// the circuits. Keys appear in events and logs, cut off after 128 bytes, never in metrics.
@@ -58,6 +64,14 @@ struct Shard<K> {
     /// word.
     used: Vec<bool>,
     hand: usize,
+}
+
+/// A circuit that has made room, and what is to be told of that. Dropped outside the lock: a key is the user's.
+struct Evicted<K> {
+    #[expect(dead_code, reason = "only kept to be dropped")]
+    key: K,
+    cell: Arc<Cell>,
+    effects: Effects,
 }
 
 const SHARDS: usize = 16;
@@ -188,7 +202,7 @@ where
             return cell;
         }
         let evicted = if entries.entries.len() >= self.inner.shard_capacity {
-            let Some(evicted) = entries.evict() else {
+            let Some(evicted) = entries.evict(self.inner.shared.clock.now()) else {
                 return Arc::clone(&self.inner.overflow);
             };
             Some(evicted)
@@ -198,10 +212,12 @@ where
         entries.entries.insert(key, Arc::clone(&made));
         entries.used.push(true);
         drop(entries);
-        drop(evicted);
         if !Arc::ptr_eq(&policy, &lock(&self.inner.policy)) {
             made.core
                 .reconfigure(|| Arc::clone(&lock(&self.inner.policy)));
+        }
+        if let Some(evicted) = evicted {
+            evicted.cell.core.tell(&evicted.effects);
         }
         made
     }
@@ -229,8 +245,8 @@ impl<K: Hash + Eq> Shard<K> {
         Some(Arc::clone(cell))
     }
 
-    /// Takes out a circuit that is closed, has no call out and was not used since the hand last passed.
-    fn evict(&mut self) -> Option<(K, Arc<Cell>)> {
+    /// Takes out a circuit that is closed or long overdue, has no call out and was not used since the hand last passed.
+    fn evict(&mut self, now: Nanos) -> Option<Evicted<K>> {
         for _ in 0..HAND_STEPS {
             self.hand = if self.hand + 1 < self.entries.len() {
                 self.hand + 1
@@ -240,9 +256,10 @@ impl<K: Hash + Eq> Shard<K> {
             let (_, cell) = self.entries.get_index(self.hand)?;
             let recently_used = std::mem::replace(&mut self.used[self.hand], false);
             let idle = !recently_used && Arc::strong_count(cell) == 1;
-            if idle && cell.core.engine.resting_state() == CircuitState::Closed {
+            if idle && let Some(effects) = cell.core.engine.retire(now) {
+                let (key, cell) = self.entries.swap_remove_index(self.hand)?;
                 self.used.swap_remove(self.hand);
-                return self.entries.swap_remove_index(self.hand);
+                return Some(Evicted { key, cell, effects });
             }
         }
         None

@@ -69,6 +69,8 @@ pub(super) enum Cause {
     ProbesSucceeded,
     /// The round ended with an answer and without a failure.
     Answered,
+    /// One of a family made room: nobody had called for it since long before.
+    Forgotten,
 }
 
 impl Cause {
@@ -84,6 +86,7 @@ impl Cause {
             Self::NothingAnswered => "no probe answered",
             Self::ProbesSucceeded => "probes succeeded",
             Self::Answered => "probe answered",
+            Self::Forgotten => "not called any more",
         }
     }
 }
@@ -98,6 +101,8 @@ pub(super) struct Transition {
     pub(super) at: Nanos,
     /// For open: when a probe is due. For half-open: when the round ends.
     pub(super) until: Nanos,
+    /// The same of the state it leaves.
+    pub(super) was_until: Option<Nanos>,
 }
 
 /// Leave to make one call, in the generation that gave it.
@@ -128,6 +133,10 @@ const RAMP_FLOOR: f64 = 0.1;
 
 /// How long a circuit over a window of calls must stay closed for its back-off to start over.
 const HEALTHY_SPELL: Duration = Duration::from_secs(10);
+
+/// How long after it was due a circuit of a family still counts if nobody calls. Whoever wanted anything of its key would
+/// have called long before: this is ten times the longest open time of the default policy.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 
 impl Machine {
     pub(super) fn new() -> Self {
@@ -227,6 +236,7 @@ impl Machine {
             State::Open { .. } => {
                 self.generation += 1;
                 let ends = now.saturating_add(nanos(policy.lease));
+                let was_until = self.deadline();
                 self.state = State::HalfOpen(Round {
                     ends,
                     in_flight: 1,
@@ -241,6 +251,7 @@ impl Machine {
                     generation: self.generation,
                     at: now,
                     until: ends,
+                    was_until,
                 };
                 let generation = self.generation;
                 (Ok(Leave::Probe { generation }), Some(transition))
@@ -324,6 +335,12 @@ impl Machine {
         self.open(now, cause, open_for, policy, draw)
     }
 
+    /// Closes a circuit that nobody has called for long after it would have tried again.
+    pub(super) fn forget(&mut self, now: Nanos, policy: &Policy) -> Option<Transition> {
+        let due = self.deadline()?;
+        (forgotten(due) <= now).then(|| self.close(now, Cause::Forgotten, policy))
+    }
+
     /// When the ramp ends, by the policy in force: it may have changed since the circuit closed.
     fn ramp_until(&self, policy: &Policy) -> Nanos {
         let ramp = policy.ramp.map_or(0, nanos);
@@ -348,7 +365,7 @@ impl Machine {
         policy: &Policy,
         draw: impl Fn() -> f64,
     ) -> Transition {
-        let from = self.state();
+        let (from, was_until) = (self.state(), self.deadline());
         let length = match asked.filter(|asked| !asked.is_zero()) {
             // The dependency said when to come back: spread only to the later side.
             Some(asked) => asked
@@ -372,11 +389,12 @@ impl Machine {
             generation: self.generation,
             at,
             until,
+            was_until,
         }
     }
 
     fn close(&mut self, at: Nanos, cause: Cause, policy: &Policy) -> Transition {
-        let from = self.state();
+        let (from, was_until) = (self.state(), self.deadline());
         self.generation += 1;
         self.closed_since = at;
         self.opened_by_slowness = false;
@@ -390,6 +408,7 @@ impl Machine {
             generation: self.generation,
             at,
             until: at,
+            was_until,
         }
     }
 }
@@ -402,6 +421,11 @@ impl Machine {
 fn ramp_share(left: Nanos, policy: &Policy) -> f64 {
     let whole = policy.ramp.map_or(0, nanos).max(1);
     (1.0 - left as f64 / whole as f64).max(RAMP_FLOOR)
+}
+
+/// When a circuit that is open until then, and that nobody calls, no longer says anything of its dependency.
+pub(super) fn forgotten(due: Nanos) -> Nanos {
+    due.saturating_add(nanos(FORGOTTEN_AFTER))
 }
 
 #[inline]

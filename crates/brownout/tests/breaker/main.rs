@@ -20,6 +20,7 @@ mod closed;
 mod half_open;
 mod hanging;
 mod keyed;
+mod keyed_forgotten;
 mod keyed_reports;
 mod laws;
 mod listeners;

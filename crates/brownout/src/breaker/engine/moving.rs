@@ -88,6 +88,22 @@ impl Engine {
         effects
     }
 
+    /// Whether a circuit of a family that nobody uses may make room: if it is closed, or long overdue, and then closed
+    /// by this.
+    pub(in crate::breaker) fn retire(&self, now: Nanos) -> Option<Effects> {
+        let mut effects = Effects::default();
+        let mut guarded = lock(&self.guarded);
+        if guarded.machine.state() != CircuitState::Closed {
+            let Guarded {
+                machine, policy, ..
+            } = &mut *guarded;
+            let transition = machine.forget(now, policy)?;
+            self.moved(&mut guarded, Some(transition), now, &mut effects);
+            self.set_gate(&guarded);
+        }
+        Some(effects)
+    }
+
     pub(super) fn threshold_reached(
         &self,
         guarded: &mut MutexGuard<'_, Guarded>,
