@@ -60,6 +60,12 @@ impl Credit {
         Seen(self.0.load(Acquire))
     }
 
+    /// Whether nothing has changed since.
+    #[inline]
+    pub(super) fn is_still(&self, seen: Seen) -> bool {
+        self.0.load(Relaxed) == seen.0
+    }
+
     /// Grants the purse its share of the `missing` failures, unless something has changed since `seen`.
     #[inline]
     pub(super) fn grant(&self, seen: Seen, purse: &Purse, missing: u32, stripes: usize) {

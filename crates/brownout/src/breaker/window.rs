@@ -6,12 +6,13 @@
 
 use crate::core::sync::{
     AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    fence,
 };
 
 use super::{
     counts::{Stripes, Sums},
-    credit::Credit,
+    credit::{Credit, Seen},
     machine::Nanos,
 };
 
@@ -94,6 +95,27 @@ impl TimeWindow {
         self.set_watchful(true);
     }
 
+    /// Lets successes be, unless something has changed since `seen`: whoever judged by what was before must not have
+    /// the last word.
+    #[inline]
+    pub(super) fn calm_down(&self, seen: Seen) {
+        if self.is_watchful() {
+            self.watchful.store(0, Relaxed);
+            // Either this sees the change, or whoever made it sees this (`begin_version`).
+            fence(SeqCst);
+            if !self.credit.is_still(seen) {
+                self.watchful.store(1, Relaxed);
+            }
+        }
+    }
+
+    /// To be called under the circuit's lock when what judging depends on has changed: voids what was granted before.
+    pub(super) fn begin_version(&self, watchful: bool) {
+        self.credit.void();
+        fence(SeqCst);
+        self.set_watchful(watchful);
+    }
+
     pub(super) fn set_watchful(&self, watchful: bool) {
         if self.is_watchful() != watchful {
             self.watchful.store(u8::from(watchful), Relaxed);
@@ -109,8 +131,7 @@ impl TimeWindow {
     /// Begins to count the sub-bucket `epoch`.
     pub(super) fn begin(&self, epoch: u64, bucket: Nanos) {
         let last_bad = self.last_bad.load(Relaxed);
-        self.set_watchful(last_bad != 0 && epoch + 1 < last_bad + BUCKETS as u64);
-        self.credit.void();
+        self.begin_version(last_bad != 0 && epoch + 1 < last_bad + BUCKETS as u64);
         self.ends.store((epoch + 1).saturating_mul(bucket), Relaxed);
         self.epoch.store(epoch, Release);
     }
@@ -181,8 +202,7 @@ impl Baselines {
         }
         window.publish(now);
         window.last_bad.store(0, Relaxed);
-        window.set_watchful(false);
-        window.credit.void();
+        window.begin_version(false);
     }
 
     /// Keeps what was counted when the length of a sub-bucket changes from `old` to `new` nanoseconds: each new

@@ -3,12 +3,12 @@
 #[cfg(brownout_loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 #[cfg(not(brownout_loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 /// Takes a lock whose holder may have panicked: what we keep under locks is valid between any two statements that

@@ -12,6 +12,7 @@ use crate::core::{
 
 use crate::breaker::{
     counts::{Padded, Stripe, Sums},
+    credit::Seen,
     knobs::Knobs,
     machine::{Cause, Nanos},
     pass::{KIND_BITS, Pass},
@@ -63,14 +64,13 @@ impl Engine {
             asked: None,
         };
         let cause = self.knobs.failures_trip(held, run);
-        if cause.is_none()
-            && let Some(missing) = self.knobs.missing_failures(held)
-        {
+        let alarming = self.looked_at(seen, held, cause);
+        if !alarming && let Some(missing) = self.knobs.missing_failures(held) {
             self.window
                 .credit
                 .grant(seen, &stripe.purse, missing, self.stripes.len());
         }
-        Ok(self.looked_at(held, cause).then_some(alarm))
+        Ok(alarming.then_some(alarm))
     }
 
     /// Counts a failure in the run, as far as runs are counted: far enough for every policy, and not so far that an
@@ -179,19 +179,20 @@ impl Engine {
         if !self.knobs.windowed() {
             return self.knobs.run_trips(run).is_some();
         }
+        let seen = self.window.credit.see();
         let held = self.held();
         let cause = self.knobs.trips(held, self.count_hanging(now), run);
-        self.looked_at(held, cause)
+        self.looked_at(seen, held, cause)
     }
 
     /// Notes how closely successes have to be looked at from now on; says whether a threshold is reached.
     #[inline]
-    pub(super) fn looked_at(&self, held: Sums, cause: Option<Cause>) -> bool {
+    pub(super) fn looked_at(&self, seen: Seen, held: Sums, cause: Option<Cause>) -> bool {
         if cause.is_some() {
             // Reached, and perhaps not acted on while an operator forbids it: the next outcome looks again.
             self.window.set_watchful(true);
         } else if held.calls() >= self.knobs.minimum() {
-            self.window.set_watchful(false);
+            self.window.calm_down(seen);
         }
         cause.is_some()
     }

@@ -49,8 +49,9 @@ impl Engine {
         }
     }
 
+    /// How many calls are out for longer than the threshold.
     #[inline]
-    pub(super) fn count_hanging(&self, now: Nanos) -> u32 {
+    pub(in crate::breaker) fn count_hanging(&self, now: Nanos) -> u32 {
         let step = self.knobs.step();
         if step == 0 {
             0

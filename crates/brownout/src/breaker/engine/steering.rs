@@ -60,8 +60,7 @@ impl Engine {
         self.apply(policy, now);
         // A ratio may be reached under the new policy by what is held already. Only now that the new numbers are to be
         // read: whoever judged by the old ones must not have the last word.
-        self.window.set_watchful(true);
-        self.window.credit.void();
+        self.window.begin_version(true);
         self.set_gate(&guarded);
         effects
     }

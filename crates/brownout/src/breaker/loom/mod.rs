@@ -1,6 +1,8 @@
 //! Interleavings of the concurrent core, explored by loom: `cargo xtask test --only loom`.
 
-use std::sync::Arc;
+mod reconfigure;
+
+use std::{sync::Arc, time::Duration};
 
 use brownout_registry::CircuitState;
 use loom::thread;
@@ -28,10 +30,14 @@ const SECOND: Nanos = 1_000_000_000;
 
 /// Loom explores all schedules with up to this many preemptions: enough for every known bug of this kind (Musuvathi
 /// and Qadeer, "Iterative context bounding", PLDI 2007), and minutes instead of days.
-fn explore(test: impl Fn() + Send + Sync + 'static) {
+fn explore_with(preemptions: usize, test: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(preemptions);
     model.check(test);
+}
+
+fn explore(test: impl Fn() + Send + Sync + 'static) {
+    explore_with(3, test);
 }
 
 fn engine(policy: PolicyBuilder) -> Arc<Engine> {
@@ -81,7 +87,7 @@ fn opened(engine: &Engine) {
             engine,
             pass,
             Verdict::Trip {
-                open_for: std::time::Duration::from_secs(1)
+                open_for: Duration::from_secs(1)
             },
             0
         ),
