@@ -87,18 +87,22 @@ impl Family {
         }
     }
 
-    /// One of the circuits changed its state.
-    pub(super) fn moved(&self, transition: &Transition, now: Nanos) {
-        let reports = {
-            let mut state = lock(&self.state);
+    /// Counts what one of the circuits did.
+    pub(super) fn count(&self, transitions: &[Transition]) {
+        let mut state = lock(&self.state);
+        for transition in transitions {
             if let Some(due) = transition.was_until {
                 state.count(due, -1);
             }
             if transition.to != CircuitState::Closed {
                 state.count(transition.until, 1);
             }
-            self.next_reports(&mut state, now)
-        };
+        }
+    }
+
+    /// Reports what was counted.
+    pub(super) fn renew(&self, now: Nanos) {
+        let reports = self.next_reports(&mut lock(&self.state), now);
         self.report(reports);
     }
 

@@ -12,7 +12,7 @@ use super::{
     engine::{Effects, Engine},
     machine::Nanos,
     policy::Policy,
-    voice::Voice,
+    voice::{self, Voice},
     waiters::Waiters,
 };
 
@@ -81,14 +81,16 @@ impl Core {
 
     #[cold]
     fn tell_all(&self, effects: &Effects) {
+        // What others decide by comes first, and logs come last: a log is the user's code, which may panic.
+        let (voice, key) = (&self.shared.voice, self.key.as_deref());
+        voice.count(&effects.transitions);
+        self.shared.waiters.wake_all();
+        voice.report(&self.shared, key, &effects.transitions);
         for transition in &effects.transitions {
-            self.shared
-                .voice
-                .moved(&self.shared, self.key.as_deref(), transition);
+            voice::log(&self.shared, key, transition);
         }
         if let Some((cause, generation)) = effects.would_open {
-            Voice::would_open(&self.shared, self.key.as_deref(), cause, generation);
+            voice::would_open(&self.shared, key, cause, generation);
         }
-        self.shared.waiters.wake_all();
     }
 }

@@ -26,54 +26,72 @@ impl Voice {
         Self::Alone(dependency.reporter(ReporterKind::Circuit, "circuit breaker"))
     }
 
-    pub(super) fn moved(&self, shared: &Shared, key: Option<&str>, transition: &Transition) {
-        log(shared, key, transition);
-        let dependency = shared.dependency.shared_name();
-        let key = key.map(Arc::from);
-        let generation = transition.generation;
-        let left = Duration::from_nanos(transition.until.saturating_sub(shared.clock.now()));
-        shared.dependency.registry().record(match transition.to {
-            CircuitState::Open => EventKind::CircuitOpened {
-                dependency,
-                key,
-                reason: transition.cause.as_str().into(),
-                retry_after: left,
-                generation,
-            },
-            CircuitState::HalfOpen => EventKind::CircuitHalfOpened {
-                dependency,
-                key,
-                generation,
-            },
-            CircuitState::Closed => EventKind::CircuitClosed {
-                dependency,
-                key,
-                generation,
-            },
-        });
-        match self {
-            Self::Alone(reporter) => reporter.report(report(transition, left)),
-            Self::Family(family) => family.moved(transition, shared.clock.now()),
+    /// Counts what happened, which must not be lost whatever telling it comes to.
+    pub(super) fn count(&self, transitions: &[Transition]) {
+        if let Self::Family(family) = self {
+            family.count(transitions);
         }
     }
 
-    pub(super) fn would_open(shared: &Shared, key: Option<&str>, cause: Cause, generation: u64) {
-        tracing::warn!(
-            dependency = shared.dependency.name(),
+    /// Tells the registry what happened, after it was counted.
+    pub(super) fn report(&self, shared: &Shared, key: Option<&str>, transitions: &[Transition]) {
+        for transition in transitions {
+            let now = shared.clock.now();
+            let left = Duration::from_nanos(transition.until.saturating_sub(now));
+            let registry = shared.dependency.registry();
+            registry.record(event(shared, key, transition, left));
+            match self {
+                Self::Alone(reporter) => reporter.report(report(transition, left)),
+                Self::Family(family) => family.renew(now),
+            }
+        }
+    }
+}
+
+pub(super) fn would_open(shared: &Shared, key: Option<&str>, cause: Cause, generation: u64) {
+    let event = EventKind::CircuitWouldOpen {
+        dependency: shared.dependency.shared_name(),
+        key: key.map(Arc::from),
+        reason: cause.as_str().into(),
+        generation,
+    };
+    shared.dependency.registry().record(event);
+    tracing::warn!(
+        dependency = shared.dependency.name(),
+        key,
+        reason = cause.as_str(),
+        generation,
+        "circuit would have opened, but only observes"
+    );
+}
+
+fn event(
+    shared: &Shared,
+    key: Option<&str>,
+    transition: &Transition,
+    retry_after: Duration,
+) -> EventKind {
+    let dependency = shared.dependency.shared_name();
+    let key = key.map(Arc::from);
+    let generation = transition.generation;
+    match transition.to {
+        CircuitState::Open => EventKind::CircuitOpened {
+            dependency,
             key,
-            reason = cause.as_str(),
+            reason: transition.cause.as_str().into(),
+            retry_after,
             generation,
-            "circuit would have opened, but only observes"
-        );
-        shared
-            .dependency
-            .registry()
-            .record(EventKind::CircuitWouldOpen {
-                dependency: shared.dependency.shared_name(),
-                key: key.map(Arc::from),
-                reason: cause.as_str().into(),
-                generation,
-            });
+        },
+        CircuitState::HalfOpen => EventKind::CircuitHalfOpened {
+            dependency,
+            key,
+            generation,
+        },
+        CircuitState::Closed => EventKind::CircuitClosed {
+            dependency,
+            key,
+            generation,
+        },
     }
 }
 
@@ -92,7 +110,7 @@ fn report(transition: &Transition, left: Duration) -> Report {
     .sequence(transition.generation)
 }
 
-fn log(shared: &Shared, key: Option<&str>, transition: &Transition) {
+pub(super) fn log(shared: &Shared, key: Option<&str>, transition: &Transition) {
     macro_rules! transition {
         ($level:ident, $text:literal) => {
             tracing::$level!(

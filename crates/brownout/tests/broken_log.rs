@@ -1,0 +1,137 @@
+//! A log that panics takes nothing with it. In a test binary of its own: tracing remembers for the whole process what
+//! is enabled.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that something is wrong"
+)]
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use brownout::{
+    Dependency, Registry,
+    breaker::{Circuit, CircuitBreakerLayer, KeyedCircuits, Policy},
+    core::{BoxError, Rejected},
+    registry::{CircuitState, EventKind, Status},
+};
+use tokio::time::advance;
+use tower::{Layer, ServiceExt, service_fn};
+
+struct Broken;
+
+impl tracing::Subscriber for Broken {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn event(&self, event: &tracing::Event<'_>) {
+        // The registry's own log goes through.
+        let own = event.metadata().target().contains("breaker");
+        assert!(!own, "the log is gone");
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+const OPEN_FOR: Duration = Duration::from_secs(5);
+
+/// One failure opens, one good probe closes.
+fn brittle() -> Policy {
+    Policy::builder()
+        .consecutive_failures(1)
+        .open_for(OPEN_FOR)
+        .jitter(0.0)
+        .close_after(1, 1)
+        .build()
+        .unwrap()
+}
+
+fn dependency() -> Dependency {
+    Registry::new().dependency("search").register().unwrap()
+}
+
+/// Makes a call that moves the circuit, and whose log panics for that.
+fn with_a_broken_log(call: impl FnOnce() -> Result<(), Rejected>) {
+    let logged = catch_unwind(AssertUnwindSafe(|| {
+        let _broken = tracing::subscriber::set_default(Broken);
+        call().unwrap();
+    }));
+    assert!(logged.is_err(), "the log was written to");
+}
+
+fn fail(circuit: &Circuit) -> Result<(), Rejected> {
+    circuit.admit()?.failure();
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_family_counts_its_circuits_though_the_log_panics() {
+    let dependency = dependency();
+    let circuits = KeyedCircuits::<u32>::with(&dependency, brittle(), 16).unwrap();
+    let circuit = circuits.overflow();
+    for _ in 0..2 {
+        with_a_broken_log(|| fail(&circuit));
+        assert_eq!(dependency.status(), Status::Degraded);
+        advance(circuit.stats().retry_after.unwrap()).await;
+        with_a_broken_log(|| circuit.admit().map(drop));
+        assert_eq!(dependency.status(), Status::Degraded);
+        // That probe was lost with its log; there are other places.
+        let probe = circuit.admit().unwrap();
+        with_a_broken_log(|| {
+            probe.success();
+            Ok(())
+        });
+        assert_eq!(circuit.state(), CircuitState::Closed);
+        assert_eq!(dependency.status(), Status::Healthy);
+    }
+    assert_eq!(events(&dependency), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_reports_and_wakes_though_the_log_panics() {
+    let dependency = dependency();
+    let circuit = Circuit::builder(&dependency).policy(brittle()).build();
+    with_a_broken_log(|| fail(&circuit));
+    assert_eq!(dependency.status(), Status::Unhealthy);
+    let waiting = CircuitBreakerLayer::with(circuit.clone())
+        .for_results()
+        .wait_while_open()
+        .layer(service_fn(|(): ()| async { Ok::<_, BoxError>(()) }));
+    advance(OPEN_FOR).await;
+    // All probes are out, so the call has to wait for the circuit to close.
+    let probes: Vec<_> = (0..3).map(|_| circuit.admit().unwrap()).collect();
+    let call = tokio::spawn(waiting.oneshot(()));
+    tokio::task::yield_now().await;
+    assert!(!call.is_finished());
+    let mut probes = probes.into_iter();
+    with_a_broken_log(|| {
+        probes.next().unwrap().success();
+        Ok(())
+    });
+    assert_eq!(dependency.status(), Status::Healthy);
+    tokio::task::yield_now().await;
+    assert!(call.is_finished(), "it was woken");
+    call.await.unwrap().unwrap();
+    assert_eq!(events(&dependency), 3);
+}
+
+/// How many transitions the registry has heard of.
+fn events(dependency: &Dependency) -> usize {
+    let events = dependency.registry().recent_events();
+    let of_circuits = events.iter().filter(|event| {
+        matches!(
+            event.kind,
+            EventKind::CircuitOpened { .. }
+                | EventKind::CircuitHalfOpened { .. }
+                | EventKind::CircuitClosed { .. }
+        )
+    });
+    of_circuits.count()
+}
