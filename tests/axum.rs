@@ -30,7 +30,7 @@ use futures_util::{StreamExt, stream};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Service, ServiceBuilder, service_fn};
 
 /// Answers with the status that the path names.
 fn statuses(hits: &Hits) -> MethodRouter {
@@ -288,13 +288,7 @@ async fn a_body_that_fails_half_way_is_a_failure_on_the_server_and_at_its_client
         let mut client = ServiceBuilder::new()
             .layer(CircuitBreakerLayer::with(ahead.clone()).for_http())
             .service(client);
-        let answer = client
-            .ready()
-            .await
-            .unwrap()
-            .call(client::get(&server.uri("/")))
-            .await
-            .unwrap();
+        let answer = client::call(&mut client, client::get(&server.uri("/"))).await;
         assert_eq!(answer.status(), StatusCode::OK);
         head_seen.notify_one();
         answer.into_body().collect().await.unwrap_err();

@@ -78,7 +78,7 @@ async fn a_closed_connection_counts_until_its_circuit_opens_and_is_passed_by_fro
         .layer(CircuitBreakerLayer::with(circuit.clone()).for_http())
         .service(Connection::to(&server).await);
 
-    service.ready().await.unwrap().call(get()).await.unwrap();
+    client::call(&mut service, get()).await;
     for _ in 0..TRIPS_AT {
         assert!(
             service.ready().await.unwrap_err().is_closed(),
@@ -87,7 +87,7 @@ async fn a_closed_connection_counts_until_its_circuit_opens_and_is_passed_by_fro
     }
     assert_eq!(circuit.state(), CircuitState::Open);
     for _ in 0..TRIPS_AT {
-        let answer = service.ready().await.unwrap().call(get()).await.unwrap();
+        let answer = client::call(&mut service, get()).await;
         assert_eq!(refusal(&answer), Some(RejectReason::CircuitOpen));
     }
 }
@@ -101,8 +101,7 @@ async fn who_waits_for_a_busy_connection_is_refused_as_soon_as_the_circuit_opens
         .service(Connection::to(&server).await);
 
     let _hangs = tokio::spawn(service.ready().await.unwrap().call(get()));
-    let waiting =
-        tokio::spawn(async move { service.ready().await.unwrap().call(get()).await.unwrap() });
+    let waiting = tokio::spawn(async move { client::call(&mut service, get()).await });
     // Let it come as far as it can.
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -127,11 +126,11 @@ async fn a_wait_for_a_busy_connection_that_has_a_bound_counts_and_is_refused() {
 
     let _hangs = tokio::spawn(service.ready().await.unwrap().call(get()));
     for _ in 0..TRIPS_AT {
-        let answer = service.ready().await.unwrap().call(get()).await.unwrap();
+        let answer = client::call(&mut service, get()).await;
         assert_eq!(refusal(&answer), Some(RejectReason::NotReady));
     }
     assert_eq!(circuit.state(), CircuitState::Open);
-    let answer = service.ready().await.unwrap().call(get()).await.unwrap();
+    let answer = client::call(&mut service, get()).await;
     assert_eq!(refusal(&answer), Some(RejectReason::CircuitOpen));
 }
 
@@ -154,13 +153,7 @@ async fn a_hung_dependency_opens_the_circuit_by_the_timeout_inside_it() {
             .unwrap_err();
         assert!(error.is::<tower::timeout::error::Elapsed>());
     }
-    let answer = service
-        .ready()
-        .await
-        .unwrap()
-        .call(client::get(&server.uri("/")))
-        .await
-        .unwrap();
+    let answer = client::call(&mut service, client::get(&server.uri("/"))).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(server.connections(), TRIPS_AT as usize);
 }

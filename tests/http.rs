@@ -72,13 +72,7 @@ async fn a_hyper_client_is_kept_from_a_server_that_fails() {
             );
         }
         assert_eq!(circuit.state(), CircuitState::Open);
-        let refusal = client
-            .ready()
-            .await
-            .unwrap()
-            .call(client::get(&server.uri("/200")))
-            .await
-            .unwrap();
+        let refusal = client::call(&mut client, client::get(&server.uri("/200"))).await;
         assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
         let rejected = refusal.extensions().get::<Rejected>().unwrap();
         assert_eq!(rejected.reason(), RejectReason::CircuitOpen);
@@ -126,7 +120,7 @@ async fn answers_without_a_body_are_judged_by_their_head() {
             (Method::GET, "/304"),
         ]) {
             let request = client::request(method, &server.uri(path));
-            let answer = client.ready().await.unwrap().call(request).await.unwrap();
+            let answer = client::call(&mut client, request).await;
             // Nobody polls the body.
             drop(answer);
             assert_eq!(totals(&circuit), (judged, 0, 0, 0), "{path}");
@@ -137,13 +131,7 @@ async fn answers_without_a_body_are_judged_by_their_head() {
     let mut client = ServiceBuilder::new()
         .layer(CircuitBreakerLayer::with(circuit.clone()).for_http())
         .service(client::http1());
-    let answer = client
-        .ready()
-        .await
-        .unwrap()
-        .call(client::get(&server.uri("/")))
-        .await
-        .unwrap();
+    let answer = client::call(&mut client, client::get(&server.uri("/"))).await;
     assert_eq!(
         totals(&circuit),
         (1, 0, 0, 0),
@@ -165,13 +153,7 @@ async fn a_body_that_breaks_off_is_a_failure() {
             .layer(CircuitBreakerLayer::with(circuit.clone()).for_http())
             .service(client::http1());
         for failures in 1..=TRIPS_AT {
-            let answer = client
-                .ready()
-                .await
-                .unwrap()
-                .call(client::get(&server.uri("/")))
-                .await
-                .unwrap();
+            let answer = client::call(&mut client, client::get(&server.uri("/"))).await;
             assert_eq!(answer.status(), StatusCode::OK, "the head looks well");
             assert!(answer.into_body().collect().await.is_err());
             assert_eq!(totals(&circuit), (0, failures.into(), 0, 0));
@@ -190,13 +172,7 @@ async fn a_body_that_is_dropped_unread_is_judged_by_its_head_and_one_dropped_hal
         .layer(CircuitBreakerLayer::with(circuit.clone()).for_http())
         .service(client::http1());
 
-    let unread = client
-        .ready()
-        .await
-        .unwrap()
-        .call(client::get(&server.uri("/")))
-        .await
-        .unwrap();
+    let unread = client::call(&mut client, client::get(&server.uri("/"))).await;
     assert_eq!(
         totals(&circuit),
         (0, 0, 0, 0),
@@ -205,13 +181,7 @@ async fn a_body_that_is_dropped_unread_is_judged_by_its_head_and_one_dropped_hal
     drop(unread);
     assert_eq!(totals(&circuit), (1, 0, 0, 0));
 
-    let mut read = client
-        .ready()
-        .await
-        .unwrap()
-        .call(client::get(&server.uri("/")))
-        .await
-        .unwrap();
+    let mut read = client::call(&mut client, client::get(&server.uri("/"))).await;
     assert!(read.body_mut().frame().await.unwrap().is_ok());
     drop(read);
     assert_eq!(totals(&circuit), (1, 0, 0, 1));

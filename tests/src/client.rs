@@ -39,19 +39,20 @@ pub fn get(uri: &str) -> Request<Empty<Bytes>> {
     request(Method::GET, uri)
 }
 
-/// Makes a call on a service that is ready, and reads the answer to its end.
+/// Makes a call on a service as soon as that is ready.
+pub async fn call<S, Req>(service: &mut S, request: Req) -> S::Response
+where
+    S: Service<Req, Error: std::fmt::Debug>,
+{
+    service.ready().await.unwrap().call(request).await.unwrap()
+}
+
+/// The same, and reads the answer to its end.
 pub async fn read<S, Req, B>(service: &mut S, request: Req) -> Response<Bytes>
 where
     S: Service<Req, Response = Response<B>, Error: std::fmt::Debug>,
     B: Body<Error: std::fmt::Debug>,
 {
-    let (head, body) = service
-        .ready()
-        .await
-        .unwrap()
-        .call(request)
-        .await
-        .unwrap()
-        .into_parts();
+    let (head, body) = call(service, request).await.into_parts();
     Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
