@@ -1,5 +1,7 @@
 //! What the command line says.
 
+use std::{env, fmt, path::PathBuf};
+
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
@@ -8,13 +10,14 @@ use crate::settings::Safeguard;
 const FAULTS: &str = "\
 Faults: each service behind the shop fails as you tell it, while everything runs. Say it to the control server:
 
-  curl -X PUT -d 'status 500'  http://127.0.0.1:3001/recommendations   answers with that status (400 to 599)
-  curl -X PUT -d 'latency 3s'  http://127.0.0.1:3001/users             answers after that time
-  curl -X PUT -d 'hang'        http://127.0.0.1:3001/users             never answers
-  curl -X PUT -d 'closed-port' http://127.0.0.1:3001/recommendations   nobody listens on its port
-  curl -X PUT -d 'half-body'   http://127.0.0.1:3001/recommendations   breaks off in the middle of an answer
-  curl -X PUT -d 'none'        http://127.0.0.1:3001/recommendations   works
-  curl                         http://127.0.0.1:3001/                  what is broken now";
+  curl -X PUT -d 'status 500'        http://127.0.0.1:3001/recommendations  answers with that status (400 to 599)
+  curl -X PUT -d 'latency 3s'        http://127.0.0.1:3001/users            answers after that time
+  curl -X PUT -d 'hang'              http://127.0.0.1:3001/users            never answers
+  curl -X PUT -d 'closed-port'       http://127.0.0.1:3001/recommendations  nobody listens on its port
+  curl -X PUT -d 'half-body'         http://127.0.0.1:3001/recommendations  breaks off in the middle of an answer
+  curl -X PUT -d 'hang-after-charge' http://127.0.0.1:3001/payments         charges, and never says so
+  curl -X PUT -d 'none'              http://127.0.0.1:3001/recommendations  works
+  curl                               http://127.0.0.1:3001/                 what is broken now";
 
 /// A shop that keeps selling while its dependencies fail.
 ///
@@ -41,7 +44,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Breaks the services behind a running shop, one fault after the other, and checks what the shop promises
     ///
-    /// Takes under half a minute, on ports of its own. Ends with code 0 if every promise was kept, 1 if one was
+    /// Takes under a minute, on ports of its own. Ends with code 0 if every promise was kept, 1 if one was
     /// broken, and 3 if the tour could not be run.
     Tour,
 }
@@ -55,7 +58,48 @@ pub(crate) struct ServeArgs {
     /// The port on 127.0.0.1 on which faults are switched; 0 takes any that is free
     #[arg(long, default_value_t = 3001)]
     pub(crate) control_port: u16,
+
+    /// Where the shop keeps its own copy of its customers; made on first use [default: storefront in the user's data
+    /// directory, as in ~/.local/share/storefront]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
 }
+
+/// There is no place where data are usually kept.
+#[derive(Debug)]
+pub(crate) struct Homeless;
+
+impl ServeArgs {
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, Homeless> {
+        let given = self.data_dir.clone();
+        given.or_else(usual_data_dir).ok_or(Homeless)
+    }
+}
+
+/// Where programs keep their data on this system.
+fn usual_data_dir() -> Option<PathBuf> {
+    let named = |variable: &str| {
+        env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let data = if cfg!(windows) {
+        named("LOCALAPPDATA")?
+    } else if cfg!(target_os = "macos") {
+        env::home_dir()?.join("Library/Application Support")
+    } else {
+        named("XDG_DATA_HOME").or_else(|| Some(env::home_dir()?.join(".local/share")))?
+    };
+    Some(data.join("storefront"))
+}
+
+impl fmt::Display for Homeless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no home directory for the shop's database; say where with `--data-dir DIRECTORY`")
+    }
+}
+
+impl std::error::Error for Homeless {}
 
 impl Cli {
     /// Sends the log to stderr, so that stdout is for what was asked for.

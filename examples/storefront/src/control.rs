@@ -53,6 +53,11 @@ async fn switch(
     let fault: Fault = fault.parse().map_err(|unknown: UnknownFault| {
         Problem::new(StatusCode::BAD_REQUEST, unknown.to_string())
     })?;
+    if fault == Fault::HangAfterCharge && upstream.name() != system.upstreams.payments.name() {
+        let detail =
+            format!("{service} charges nobody, so it cannot hang after a charge; payments can");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
     upstream.set_fault(fault).await.map_err(|error| {
         let detail = format!("the port of {service} could not be switched: {error}; try again");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)

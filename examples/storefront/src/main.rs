@@ -3,16 +3,25 @@
 //! Everything is real: the shop and the services behind it are HTTP servers on loopback, and each of the services has
 //! a switch by which it fails. `README.md` beside this crate shows what to try.
 //!
-//! Start reading at [`client`], which is what a service of yours would copy.
+//! Start reading at [`client`] and at [`shop`], which are what a service of yours would copy: one calls other services
+//! behind a breaker, the other falls back where a call fails.
 
+mod answer;
+mod call;
+mod catalogue;
+mod charge;
 mod cli;
 mod client;
 mod control;
+mod customer;
 mod health;
+mod outbox;
+mod payment;
 mod problem;
 mod server;
 mod settings;
 mod shop;
+mod store;
 mod system;
 mod tour;
 mod upstream;
@@ -63,16 +72,18 @@ fn failed(error: &(dyn std::error::Error + 'static), code: u8) -> ExitCode {
 async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError> {
     let shop_door = server::listen(args.port, "--port").await?;
     let control_door = server::listen(args.control_port, "--control-port").await?;
-    let system = Arc::new(System::start(&Settings::serving(), safeguards).await?);
+    let settings = Settings::serving(args.data_dir()?);
+    let system = Arc::new(System::start(&settings, safeguards).await?);
     let _driver = system.registry.drive();
 
     writeln!(
         io::stdout(),
         "The shop is open at http://{}/ and its faults are switched at http://{control}/\n\
          Try: curl -X PUT -d 'status 500' http://{control}/recommendations\n\
-         Ctrl-C closes it.",
+         Its database is in {data_dir}. Ctrl-C closes the shop.",
         shop_door.local_addr()?,
         control = control_door.local_addr()?,
+        data_dir = settings.data_dir.display(),
     )?;
 
     let shop = shop::router(&system);
@@ -80,6 +91,13 @@ async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError
     tokio::select! {
         closed = server::serve_until(shop_door, shop, server::told_to_stop()) => closed?,
         broken = axum::serve(control_door, control).into_future() => broken?,
+    }
+    let waiting = system.outbox.waiting();
+    if waiting > 0 {
+        tracing::warn!(
+            waiting,
+            "payments that were accepted and not yet made are lost"
+        );
     }
     tracing::info!("the shop is closed");
     Ok(())

@@ -10,17 +10,33 @@ use serde_json::json;
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
+    kind: Option<String>,
     detail: String,
     dependency: Option<String>,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
+            kind: None,
             detail: detail.into(),
             dependency: None,
+            retry_after: None,
         }
+    }
+
+    /// Says what kind of problem it is, for programs.
+    pub(crate) fn of_kind(mut self, kind: &str) -> Self {
+        self.kind = Some(kind.to_owned());
+        self
+    }
+
+    /// Says when it is worth trying again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// Names the service on whose account the call failed.
@@ -41,10 +57,18 @@ impl IntoResponse for Problem {
         if let Some(dependency) = self.dependency {
             document["dependency"] = dependency.into();
         }
+        if let Some(kind) = self.kind {
+            document["type"] = kind.into();
+        }
         let headers = [
             (header::CONTENT_TYPE, "application/problem+json"),
             (header::CACHE_CONTROL, "no-store"),
         ];
-        (self.status, headers, document.to_string()).into_response()
+        let mut response = (self.status, headers, document.to_string()).into_response();
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

@@ -1,28 +1,51 @@
 //! How patient the shop is, and which of its safeguards are on.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use brownout::{breaker::Policy, registry::RegistryBuilder};
 use clap::ValueEnum;
 
+use crate::outbox::ReplayTimes;
+
 /// What differs between serving and a tour, which has no time to wait for production's defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// How long the shop waits for the head of an answer, and then for its body.
-    pub(crate) patience: Duration,
+    /// How long the shop waits for others.
+    pub(crate) patience: Patience,
     /// When the circuits open and close.
     pub(crate) circuit: Policy,
     /// How long the degradation level stays up after its cause is gone.
     pub(crate) dwell: Duration,
+    /// How fast payments are made up for.
+    pub(crate) replay: ReplayTimes,
+    /// Where the shop's own database is.
+    pub(crate) data_dir: PathBuf,
+}
+
+/// How long the shop waits for the head of each service's answers, and then for their bodies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) recommendations: Duration,
+    pub(crate) users: Duration,
+    pub(crate) payments: Duration,
 }
 
 impl Settings {
-    /// What a service would start with: everything at its default.
-    pub(crate) fn serving() -> Self {
+    /// What a service would start with: everything at its default, and more patience for what matters more.
+    pub(crate) fn serving(data_dir: PathBuf) -> Self {
         Self {
-            patience: Duration::from_secs(1),
+            patience: Patience {
+                recommendations: Duration::from_secs(1),
+                users: Duration::from_secs(2),
+                payments: Duration::from_secs(5),
+            },
             circuit: Policy::default(),
             dwell: RegistryBuilder::DEFAULT_DWELL,
+            replay: ReplayTimes {
+                pace: Duration::from_millis(50),
+                after_failure: Duration::from_secs(1),
+            },
+            data_dir,
         }
     }
 }
@@ -32,6 +55,8 @@ impl Settings {
 pub(crate) enum Safeguard {
     /// The circuit breakers on the calls to other services
     Breaker,
+    /// The fallbacks behind those calls
+    Fallback,
 }
 
 /// The safeguards that are on.

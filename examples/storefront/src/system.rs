@@ -1,20 +1,30 @@
 //! Everything behind the shop's door: the registry, the services that the shop depends on, and how it calls them.
 
+use std::path::PathBuf;
+
 use brownout::{Criticality, Registry};
 use tower::BoxError;
 
 use crate::{
-    client::Backend,
+    client::{Backend, connecting_client, http_client},
+    outbox::{Outbox, Replay},
     settings::{Safeguards, Settings},
+    shop::{Profiles, Recommender, Till},
+    store::Database,
     upstream::Upstreams,
 };
 
-/// What the shop is built on. Dropping it stops the services.
+/// What the shop is built on. Dropping it stops the services, and the payments that are made up for.
 #[derive(Debug)]
 pub(crate) struct System {
     pub(crate) registry: Registry,
     pub(crate) upstreams: Upstreams,
     pub(crate) backends: Backends,
+    pub(crate) profiles: Profiles,
+    pub(crate) recommender: Recommender,
+    pub(crate) till: Till,
+    pub(crate) outbox: Outbox,
+    _replay: Replay,
 }
 
 /// The services behind the shop, as the shop calls them.
@@ -22,6 +32,7 @@ pub(crate) struct System {
 pub(crate) struct Backends {
     pub(crate) recommendations: Backend,
     pub(crate) users: Backend,
+    pub(crate) payments: Backend,
 }
 
 impl System {
@@ -30,9 +41,33 @@ impl System {
         settings: &Settings,
         safeguards: &Safeguards,
     ) -> Result<Self, BoxError> {
+        let database = open_database(settings.data_dir.clone()).await?;
         let registry = Registry::builder().dwell(settings.dwell).build()?;
-        // Nobody misses recommendations for a while. A shop that does not know its customers can still sell, but
-        // people notice; so this one raises the level.
+        let upstreams = Upstreams::start().await?;
+        let backends = Backends::connect(&registry, &upstreams, settings, safeguards)?;
+        let outbox = Outbox::default();
+        Ok(Self {
+            profiles: Profiles::new(&backends.users, database, safeguards)?,
+            recommender: Recommender::new(&backends.recommendations, safeguards)?,
+            till: Till::new(&backends.payments, &outbox, safeguards)?,
+            _replay: Replay::start(outbox.clone(), backends.payments.clone(), settings.replay),
+            outbox,
+            backends,
+            upstreams,
+            registry,
+        })
+    }
+}
+
+impl Backends {
+    /// Nobody misses recommendations for a while. A shop that does not know its customers can still sell, but people
+    /// notice. One that cannot charge has an emergency, however well it hides that from its customers.
+    fn connect(
+        registry: &Registry,
+        upstreams: &Upstreams,
+        settings: &Settings,
+        safeguards: &Safeguards,
+    ) -> Result<Self, BoxError> {
         let recommendations = registry
             .dependency("recommendations")
             .criticality(Criticality::Optional)
@@ -47,16 +82,44 @@ impl System {
             .public_name("users")
             .affects(["/api/v1/users/{id}/profile"])
             .register()?;
+        let payments = registry
+            .dependency("payments")
+            .criticality(Criticality::Critical)
+            .description("charges customers")
+            .public_name("payments")
+            .affects(["/api/v1/payments"])
+            .register()?;
 
-        let upstreams = Upstreams::start().await?;
-        let backend = |dependency, address| Backend::new(dependency, address, settings, safeguards);
+        let patience = &settings.patience;
+        let backend = |dependency, upstream: &crate::upstream::Upstream, client, patience| {
+            Backend::new(
+                dependency,
+                upstream.address(),
+                client,
+                patience,
+                settings,
+                safeguards,
+            )
+        };
         Ok(Self {
-            backends: Backends {
-                recommendations: backend(&recommendations, upstreams.recommendations.address()),
-                users: backend(&users, upstreams.users.address()),
-            },
-            upstreams,
-            registry,
+            recommendations: backend(
+                &recommendations,
+                &upstreams.recommendations,
+                http_client(),
+                patience.recommendations,
+            ),
+            users: backend(&users, &upstreams.users, http_client(), patience.users),
+            payments: backend(
+                &payments,
+                &upstreams.payments,
+                connecting_client(),
+                patience.payments,
+            ),
         })
     }
+}
+
+/// Opening blocks while the disk does.
+async fn open_database(directory: PathBuf) -> Result<Database, BoxError> {
+    Ok(tokio::task::spawn_blocking(move || Database::open(&directory)).await??)
 }

@@ -9,7 +9,13 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
 };
+
+use tempfile::TempDir;
+
+/// Longer than anything takes that is not held back on purpose.
+const LONG: Duration = Duration::from_secs(30);
 
 /// A running shop, ended when the test does.
 struct Shop {
@@ -17,12 +23,16 @@ struct Shop {
     _stdout: BufReader<ChildStdout>,
     address: String,
     control: String,
+    _data_dir: TempDir,
 }
 
 impl Shop {
     fn start() -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_storefront"))
             .args(["--port", "0", "--control-port", "0", "--log", "error"])
+            .arg("--data-dir")
+            .arg(data_dir.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -42,6 +52,7 @@ impl Shop {
                 .expect("the first line names both addresses"),
             process,
             _stdout: stdout,
+            _data_dir: data_dir,
         }
     }
 }
@@ -56,13 +67,18 @@ impl Drop for Shop {
 
 /// The whole of an answer: head and body.
 fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
+    let length = body.len();
+    send(
+        address,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ),
     )
-    .unwrap();
+}
+
+fn send(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -83,6 +99,55 @@ fn a_busy_port_is_a_clear_error_with_code_1() {
 }
 
 #[test]
+fn a_data_directory_that_cannot_be_used_is_a_clear_error_with_code_1() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("storefront.sqlite3");
+    std::fs::write(&file, "no database ".repeat(100)).unwrap();
+    for (data_dir, says) in [(directory.path(), "damaged"), (&file, "--data-dir")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_storefront"))
+            .args(["--port", "0", "--control-port", "0", "--data-dir"])
+            .arg(data_dir)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_payment_is_taken_while_its_service_is_gone_and_made_when_it_is_back() {
+    let shop = Shop::start();
+    let pay = || {
+        let order = r#"{"user":42,"amount_cents":1999}"#;
+        let head = "POST /api/v1/payments HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\
+                    idempotency-key: order-1\r\ncontent-type: application/json\r\n";
+        send(
+            &shop.address,
+            &format!("{head}content-length: {}\r\n\r\n{order}", order.len()),
+        )
+    };
+    let state = || ask(&shop.address, "GET", "/api/v1/payments/order-1", "");
+    assert!(state().starts_with("HTTP/1.1 404"));
+    ask(&shop.control, "PUT", "/payments", "closed-port");
+    let taken = pay();
+    assert!(taken.starts_with("HTTP/1.1 202"), "{taken}");
+    assert!(taken.contains("accepted, not durable"), "{taken}");
+    assert!(state().contains("\"state\":\"pending\""));
+
+    ask(&shop.control, "PUT", "/payments", "none");
+    let start = Instant::now();
+    while !state().contains("\"state\":\"charged\"") {
+        assert!(start.elapsed() < LONG, "{}", state());
+        std::thread::yield_now();
+    }
+    assert!(
+        pay().starts_with("HTTP/1.1 201"),
+        "a repeat is no second charge"
+    );
+}
+
+#[test]
 fn a_person_can_break_a_service_and_mend_it_while_the_shop_runs() {
     let shop = Shop::start();
     let recommendations = || ask(&shop.address, "GET", "/api/v1/recommendations", "");
@@ -90,13 +155,18 @@ fn a_person_can_break_a_service_and_mend_it_while_the_shop_runs() {
     assert!(recommendations().starts_with("HTTP/1.1 200"));
 
     assert!(fault("closed-port").starts_with("HTTP/1.1 200"));
-    assert!(recommendations().starts_with("HTTP/1.1 502"));
+    let stand_in = recommendations();
+    assert!(stand_in.starts_with("HTTP/1.1 200"), "{stand_in}");
+    assert!(
+        stand_in.contains("degraded: recommendations;tier=popular;reason="),
+        "{stand_in}"
+    );
     assert!(ask(&shop.control, "GET", "/", "").contains("closed-port"));
     assert!(ask(&shop.address, "GET", "/api/v1/users/1/profile", "").starts_with("HTTP/1.1 200"));
     assert!(ask(&shop.address, "GET", "/health", "").contains("\"health\":\"healthy\""));
 
     assert!(fault("none").starts_with("HTTP/1.1 200"));
-    assert!(recommendations().starts_with("HTTP/1.1 200"));
+    assert!(recommendations().contains("\"source\":\"recommendations\""));
 }
 
 #[test]
@@ -107,7 +177,17 @@ fn what_cannot_be_switched_is_told_so() {
     assert!(wrong.contains("half-body"), "{wrong}");
     let unknown = ask(&shop.control, "PUT", "/payroll", "hang");
     assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
-    assert!(unknown.contains("recommendations, users"), "{unknown}");
+    assert!(
+        unknown.contains("recommendations, users, payments"),
+        "{unknown}"
+    );
+    let free_of_charge = ask(&shop.control, "PUT", "/users", "hang-after-charge");
+    assert!(
+        free_of_charge.starts_with("HTTP/1.1 400"),
+        "{free_of_charge}"
+    );
+    let charges = ask(&shop.control, "PUT", "/payments", "hang-after-charge");
+    assert!(charges.starts_with("HTTP/1.1 200"), "{charges}");
 }
 
 #[cfg(unix)]

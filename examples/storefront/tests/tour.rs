@@ -28,8 +28,9 @@ fn without_the_breaker_the_tour_fails_and_says_which_promises_broke() {
     let seen = text(&tour.stdout);
     assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
     for promise in [
-        "BROKEN: a recommender that hangs costs a request at most 100 ms once its circuit is open",
-        "BROKEN: a slow recommender costs a request at most 100 ms once its circuit is open",
+        "BROKEN: a payment service that hangs gets no calls while its circuit is open",
+        "BROKEN: a recommender that hangs costs a request at most 200 ms once its circuit is open",
+        "BROKEN: a slow recommender costs a request at most 200 ms once its circuit is open",
         "BROKEN: a recommender that answers 500 gets no calls while its circuit is open",
         "BROKEN: a recommender that breaks off opens its circuit",
         "BROKEN: while the circuit of a users service that hangs is open, the level is reduced",
@@ -38,7 +39,29 @@ fn without_the_breaker_the_tour_fails_and_says_which_promises_broke() {
     }
     assert!(!seen.contains("BROKEN: before"), "{seen}");
     // What has nothing to do with the breaker holds without it.
-    assert!(!seen.contains("profiles come within"), "{seen}");
+    assert!(!seen.contains("come as ever within"), "{seen}");
+    assert!(!seen.contains("BROKEN: at the end"), "{seen}");
+}
+
+#[test]
+fn without_the_fallbacks_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "fallback"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: a slow recommender is stood in for from the first failure: 200 from rules/popular",
+        "BROKEN: a users service that breaks off is stood in for while its circuit is open: 200 from \
+         cache/database/minimal",
+        "BROKEN: a dead payment service is stood in for from the first failure: 202 from outbox",
+        "BROKEN: payments were queued",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    assert!(!seen.contains("BROKEN: before"), "{seen}");
+    // What the breaker promises holds without the fallbacks, and no payment is charged twice.
+    assert!(!seen.contains("opens its circuit by"), "{seen}");
+    assert!(!seen.contains("gets no calls while"), "{seen}");
+    assert!(!seen.contains("BROKEN: at the end"), "{seen}");
 }
 
 #[test]

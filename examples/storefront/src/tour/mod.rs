@@ -1,10 +1,13 @@
 //! The tour: a scripted outage of a running shop, by real requests, with the shop's promises checked at each step.
 //!
-//! What the shop promises is written in [`steps`]; without the safeguard that keeps it, a promise is broken, and the
+//! What happens is written in [`steps`], and what the shop promises in [`checks`]; without the safeguard that keeps it, a promise is broken, and the
 //! tour says so.
 
+mod answers;
+mod checks;
 mod outages;
 mod promises;
+mod purchases;
 mod stage;
 mod steps;
 mod table;
@@ -12,23 +15,29 @@ mod visitor;
 
 use std::{
     io::{self, Write},
+    path::Path,
     time::Duration,
 };
 
 use brownout::{breaker::Policy, core::ConfigError};
 use tower::BoxError;
 
-use self::{outages::OUTAGES, promises::Promises, stage::Stage, steps::Guide, table::Table};
-use crate::settings::{Safeguards, Settings};
+use self::{outages::outages, promises::Promises, stage::Stage, steps::Guide, table::Table};
+use crate::{
+    outbox::ReplayTimes,
+    settings::{Patience, Safeguards, Settings},
+};
 
 /// So many failures in a row open a circuit of the tour.
 const FAILURES: u32 = 3;
 /// How long a circuit of the tour stays open.
-const OPEN_FOR: Duration = Duration::from_millis(1_500);
+const OPEN_FOR: Duration = Duration::from_secs(1);
 /// How long the shop of the tour waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the level of the tour's shop lingers.
-const DWELL: Duration = Duration::from_secs(1);
+const DWELL: Duration = Duration::from_millis(500);
+/// How long the tour's shop waits between payments that it makes up for.
+const PACE: Duration = Duration::from_millis(50);
 
 /// How a tour ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,26 +56,38 @@ pub(crate) async fn run(
     out: &mut impl Write,
 ) -> Result<Verdict, BoxError> {
     introduce(safeguards, out)?;
+    // Dropped last, when nobody uses the database any more.
+    let data_dir = tempfile::tempdir()?;
     let mut guide = Guide {
-        stage: Stage::set(&settings()?, safeguards).await?,
+        stage: Stage::set(&settings(data_dir.path())?, safeguards).await?,
         promises: Promises::default(),
         table: Table::new(out)?,
     };
     guide.all_well("before").await?;
-    for outage in &OUTAGES {
-        guide.outage(outage).await?;
+    for outage in outages() {
+        guide.outage(&outage).await?;
     }
     guide.all_well("afterwards").await?;
+    let audit = guide.stage.purchases.audit(guide.stage.ledger());
+    guide.promises.ledger(&audit);
 
     let promises = guide.promises;
-    writeln!(out)?;
+    writeln!(
+        out,
+        "\nOf the payments, {} were charged at once and {} queued; {} were charged twice, and {} were lost.\n",
+        audit.charged,
+        audit.queued,
+        audit.twice,
+        audit.charged_and_lost + audit.queued_and_lost,
+    )?;
     promises.conclude(out)
 }
 
 fn introduce(safeguards: &Safeguards, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "A shop and the services behind it run on loopback; each service is broken in turn, under real requests.\n\
+        "A shop and the services behind it run on loopback; each service is broken in turn, and then all at once, under\n\
+         real requests.\n\
          So that healing shows, the times here are short: the shop waits {PATIENCE:?} for an answer, a circuit opens\n\
          after {FAILURES} failures and stays open for {OPEN_FOR:?}, and the level lingers for {DWELL:?}."
     )?;
@@ -77,9 +98,13 @@ fn introduce(safeguards: &Safeguards, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Short times, so that healing shows.
-fn settings() -> Result<Settings, ConfigError> {
+fn settings(data_dir: &Path) -> Result<Settings, ConfigError> {
     Ok(Settings {
-        patience: PATIENCE,
+        patience: Patience {
+            recommendations: PATIENCE,
+            users: PATIENCE,
+            payments: PATIENCE,
+        },
         circuit: Policy::builder()
             .no_failure_ratio()
             .consecutive_failures(FAILURES)
@@ -88,5 +113,10 @@ fn settings() -> Result<Settings, ConfigError> {
             .jitter(0.0)
             .build()?,
         dwell: DWELL,
+        replay: ReplayTimes {
+            pace: PACE,
+            after_failure: PACE,
+        },
+        data_dir: data_dir.to_owned(),
     })
 }

@@ -1,48 +1,50 @@
 //! The running shop that the tour visits, with the services behind it.
 
-use std::fmt;
-
 use brownout::registry::{CircuitState, Driver};
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tower::BoxError;
 
-use super::visitor::{Answers, Visitor};
+use super::{
+    answers::{Answer, Answers},
+    outages::{Outage, Service},
+    purchases::{Purchase, Purchases},
+    visitor::{Crowd, Visitor, Wish},
+};
 use crate::{
     client::Backend,
     server,
     settings::{Safeguards, Settings},
     shop,
     system::System,
-    upstream::Upstream,
+    upstream::{Ledger, Upstream},
 };
 
 /// Everything runs in this process, but the tour asks by real requests.
 #[derive(Debug)]
 pub(super) struct Stage {
     visitor: Visitor,
+    pub(super) purchases: Purchases,
     system: System,
     _driver: Driver,
     _shop: JoinSet<()>,
 }
 
-/// A service that the tour breaks, or looks at while another is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
-    Recommendations,
-    Users,
+/// What one step saw.
+#[derive(Debug)]
+pub(super) struct Sights {
+    recommendations: Sight,
+    users: Sight,
+    payments: Sight,
+    pub(super) level: String,
 }
 
-/// What one step saw.
+/// What it saw of one service.
 #[derive(Debug)]
 pub(super) struct Sight {
     pub(super) answers: Answers,
-    /// Of the page that needs the other service.
-    pub(super) others: Answers,
     /// Calls that the service saw.
     pub(super) calls: u64,
     pub(super) circuit: CircuitState,
-    pub(super) level: String,
 }
 
 impl Stage {
@@ -63,6 +65,7 @@ impl Stage {
         });
         Ok(Self {
             visitor,
+            purchases: Purchases::default(),
             _driver: system.registry.drive(),
             system,
             _shop: shop,
@@ -73,6 +76,7 @@ impl Stage {
         match service {
             Service::Recommendations => &self.system.upstreams.recommendations,
             Service::Users => &self.system.upstreams.users,
+            Service::Payments => &self.system.upstreams.payments,
         }
     }
 
@@ -80,68 +84,93 @@ impl Stage {
         match service {
             Service::Recommendations => &self.system.backends.recommendations,
             Service::Users => &self.system.backends.users,
+            Service::Payments => &self.system.backends.payments,
         }
     }
 
-    /// Asks for the page that needs the service, and at the same time for the one that needs the other.
-    pub(super) async fn look(&self, service: Service, visits: u32) -> Sight {
-        let (visitor, upstream) = (&self.visitor, self.upstream(service));
-        let before = upstream.calls();
-        let (answers, others) = tokio::join!(
-            visitor.ask_times(visits, service.page()),
-            visitor.ask_times(visits, service.other().page()),
-        );
-        Sight {
-            answers,
-            others,
-            calls: upstream.calls() - before,
-            circuit: self.backend(service).circuit().state(),
-            level: self.health("level").await,
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.system.upstreams.ledger
+    }
+
+    /// Customers come for everything at the same time. What is broken in `outage` they ask for in all the ways that
+    /// there are tiers for.
+    pub(super) async fn look(
+        &mut self,
+        crowd: Crowd,
+        outage: Option<&Outage>,
+    ) -> Result<Sights, BoxError> {
+        let before = Service::ALL.map(|service| self.upstream(service).calls());
+        let pages = |service: Service| {
+            let broken = outage.is_some_and(|outage| outage.breaks(service));
+            let pages = service.pages(broken).iter().cycle();
+            pages
+                .take(crowd.size())
+                .map(|page| Wish::Page(page))
+                .collect()
+        };
+        let purchases = (0..crowd.size()).map(|_| self.purchases.next());
+        let purchases = purchases.collect::<Result<Vec<_>, _>>()?;
+        let payments = purchases.iter().map(Purchase::wish).collect();
+        let [recommendations, users, payments] = self
+            .ask_for_all(
+                crowd,
+                [
+                    pages(Service::Recommendations),
+                    pages(Service::Users),
+                    payments,
+                ],
+            )
+            .await;
+        for (purchase, answer) in purchases.iter().zip(payments.iter()) {
+            self.purchases.answered(purchase, answer);
         }
+        let level = self.health("level").await;
+        let sight = |service, answers| Sight {
+            answers,
+            calls: self.upstream(service).calls() - before[service as usize],
+            circuit: self.backend(service).circuit().state(),
+        };
+        Ok(Sights {
+            recommendations: sight(Service::Recommendations, recommendations),
+            users: sight(Service::Users, users),
+            payments: sight(Service::Payments, payments),
+            level,
+        })
+    }
+
+    async fn ask_for_all(&self, crowd: Crowd, wishes: [Vec<Wish>; 3]) -> [Answers; 3] {
+        let [first, second, third] = wishes.map(|wishes| self.visitor.ask_all(crowd, wishes));
+        tokio::join!(first, second, third).into()
+    }
+
+    /// Asks for something that is no page of the script.
+    pub(super) async fn ask(&self, wish: Wish) -> Answer {
+        self.visitor.ask(wish).await
+    }
+
+    /// Pays again for what was paid before, by the same key, so many times at once.
+    pub(super) async fn pay_again(&mut self, purchase: &Purchase, times: usize) -> Answers {
+        let wishes = vec![purchase.wish(); times];
+        let answers = self.visitor.ask_all(Crowd::Together(times), wishes).await;
+        for answer in answers.iter() {
+            self.purchases.answered(purchase, answer);
+        }
+        answers
     }
 
     /// What `/health` says under this name.
     pub(super) async fn health(&self, field: &str) -> String {
-        let answer = self.visitor.ask("/health").await;
-        serde_json::from_slice(&answer.body)
-            .ok()
-            .and_then(|health: Value| Some(health.get(field)?.as_str()?.to_owned()))
-            .unwrap_or_else(|| "not told".to_owned())
+        let said = self.visitor.ask(Wish::Page("/health")).await.says(field);
+        said.unwrap_or_else(|| "not told".to_owned())
     }
 }
 
-impl Service {
-    /// The one that should not notice.
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Recommendations => Self::Users,
-            Self::Users => Self::Recommendations,
+impl Sights {
+    pub(super) fn of(&self, service: Service) -> &Sight {
+        match service {
+            Service::Recommendations => &self.recommendations,
+            Service::Users => &self.users,
+            Service::Payments => &self.payments,
         }
-    }
-
-    /// The page of the shop that needs it.
-    pub(super) fn page(self) -> &'static str {
-        match self {
-            Self::Recommendations => "/api/v1/recommendations",
-            Self::Users => "/api/v1/users/42/profile",
-        }
-    }
-
-    /// The level while it is known to be down.
-    pub(super) fn level_without_it(self) -> &'static str {
-        match self {
-            Self::Recommendations => "full",
-            Self::Users => "reduced",
-        }
-    }
-}
-
-/// What customers get from it.
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Recommendations => "recommendations",
-            Self::Users => "profiles",
-        })
     }
 }

@@ -1,31 +1,26 @@
-//! The script: what happens in an outage, step by step, and what the shop promises meanwhile.
+//! The script: what happens in an outage, step by step. What the shop promises meanwhile is in [`checks`](super::checks).
 
 use std::{io::Write, time::Duration};
 
 use axum::http::StatusCode;
-use brownout::registry::CircuitState;
 use tokio::time::{Instant, sleep};
 use tower::BoxError;
 
 use super::{
     FAILURES,
-    outages::Outage,
+    outages::{Outage, Patient, Service},
     promises::Promises,
-    stage::{Service, Sight, Stage},
-    table::{Row, Table, millis},
+    stage::{Sights, Stage},
+    table::{Row, Table},
+    visitor::{Crowd, Wish},
 };
 use crate::upstream::Fault;
 
-/// What a request may cost once its circuit is open. Unprotected it costs the shop's whole patience, five times that.
-const QUICK: Duration = Duration::from_millis(100);
-/// What a page may cost that has nothing to do with what is broken.
-const UNAFFECTED: Duration = Duration::from_millis(250);
-/// What a request may cost before the circuit is open: the shop's patience, and what a busy machine adds.
-const BOUNDED: Duration = Duration::from_secs(2);
-/// How soon the level is back: the dwell, and what a busy machine adds.
-const LEVEL_BACK: Duration = Duration::from_secs(5);
-/// How often a page is asked for in a step; odd, for the median's sake.
-const VISITS: u32 = 5;
+/// How soon the level is back, and how soon payments are made up for: the dwell and the pace, and what a busy machine
+/// adds.
+pub(super) const SOON: Duration = Duration::from_secs(5);
+/// How often something is asked for in a step: once for each of the tiers behind it, and odd, for the median's sake.
+pub(super) const VISITS: usize = 3;
 
 /// Walks through the script and keeps the books.
 #[derive(Debug)]
@@ -40,214 +35,186 @@ impl<W: Write> Guide<'_, W> {
     pub(super) async fn all_well(&mut self, when: &str) -> Result<(), BoxError> {
         for (field, value) in [("health", "healthy"), ("level", "full")] {
             let seen = self.stage.health(field).await;
-            self.promise(
+            self.promises.check(
                 format!("{when}, the {field} is {value}"),
                 seen == value,
                 format!("it was {seen}"),
             );
         }
-        for service in [Service::Recommendations, Service::Users] {
-            let sight = self.stage.look(service, VISITS).await;
-            self.promise(
-                format!("{when}, every request for {service} is answered"),
-                sight.answers.are_all(StatusCode::OK),
-                format!("the answers were {}", sight.answers),
-            );
-            self.promise(
-                format!("{when}, each request for {service} is one call to the service behind it"),
-                sight.calls == u64::from(VISITS),
-                format!("it saw {} calls", sight.calls),
-            );
-            self.promise(
-                format!("{when}, the circuit for {service} is closed"),
-                sight.circuit == CircuitState::Closed,
-                format!("it was {}", sight.circuit),
-            );
-            self.row(&format!("{when}: {service}"), Fault::None, &sight)?;
+        let sights = self.stage.look(Crowd::InTurn(VISITS), None).await?;
+        for service in Service::ALL {
+            self.promises.all_well(when, service, sights.of(service));
+            self.row(&format!("{when}: {service}"), service, &sights)?;
         }
         Ok(())
     }
 
-    /// A service fails, is left alone by its circuit, and heals.
+    /// Services fail, are stood in for, are left alone by their circuits, and heal.
     pub(super) async fn outage(&mut self, outage: &Outage) -> Result<(), BoxError> {
-        self.set_fault(outage, outage.fault).await?;
+        for Patient { service, fault, .. } in outage.patients() {
+            self.stage.upstream(service).set_fault(fault).await?;
+        }
         self.failing(outage).await?;
         self.open(outage).await?;
-        self.set_fault(outage, Fault::None).await?;
+        for service in outage.broken {
+            self.stage.upstream(*service).set_fault(Fault::None).await?;
+        }
         self.healing(outage).await?;
-        if outage.service.level_without_it() != "full" {
+        if outage.breaks(Service::Payments) {
+            self.payments_made_up_for(outage).await?;
+        }
+        if outage.level() != "full" {
             self.level_returns(outage).await?;
         }
         Ok(())
     }
 
-    /// The first failures reach the callers, in bounded time, and open the circuit.
-    async fn failing(
-        &mut self,
-        Outage {
-            service,
-            who,
-            fault,
-            answer,
-        }: &Outage,
-    ) -> Result<(), BoxError> {
-        let sight = self.stage.look(*service, FAILURES).await;
-        self.promise(
-            format!("{who} is reported as {}", answer.as_u16()),
-            sight.answers.are_all(*answer),
-            format!("the answers were {}", sight.answers),
-        );
-        self.promise(
-            format!(
-                "{who} costs a request at most {} before its circuit opens",
-                limit(BOUNDED)
-            ),
-            sight.answers.slowest() <= BOUNDED,
-            format!("the slowest took {}", millis(sight.answers.slowest())),
-        );
-        self.promise(
-            format!("{who} opens its circuit by {FAILURES} failures"),
-            sight.circuit == CircuitState::Open,
-            format!("it was {}", sight.circuit),
-        );
-        self.promise_others(
-            &format!("while {who} is still being called"),
-            *service,
-            &sight,
-        );
-        self.row(who, *fault, &sight)
+    /// The first failures cost time, but no customer an answer; and they open the circuits.
+    async fn failing(&mut self, outage: &Outage) -> Result<(), BoxError> {
+        let crowd = Crowd::Together(FAILURES as usize);
+        let sights = self.stage.look(crowd, Some(outage)).await?;
+        for patient in outage.patients() {
+            self.promises.failing(&patient, sights.of(patient.service));
+            if patient.fault == Fault::HangAfterCharge {
+                self.promise_nothing_is_queued_that_was_charged(&patient)
+                    .await;
+            }
+            self.row(&patient.to_string(), patient.service, &sights)?;
+        }
+        self.promises
+            .others("while it is still called", outage, &sights);
+        Ok(())
     }
 
-    /// Nobody waits for the service, and it is left in peace.
-    async fn open(
-        &mut self,
-        Outage {
-            service,
-            who,
-            fault,
-            ..
-        }: &Outage,
-    ) -> Result<(), BoxError> {
-        let sight = self.stage.look(*service, VISITS).await;
-        self.promise(
+    /// Nobody waits for the services, and they are left in peace.
+    async fn open(&mut self, outage: &Outage) -> Result<(), BoxError> {
+        let sights = self.stage.look(Crowd::InTurn(VISITS), Some(outage)).await?;
+        for patient in outage.patients() {
+            self.promises.open(&patient, sights.of(patient.service));
+            self.promises
+                .level_while_open(&patient, outage.level(), &sights.level);
+            self.row("  its circuit is open", patient.service, &sights)?;
+        }
+        self.promises
+            .others("while its circuit is open", outage, &sights);
+        Ok(())
+    }
+
+    /// The first calls that are let through show that the services are back.
+    async fn healing(&mut self, outage: &Outage) -> Result<(), BoxError> {
+        let circuits = outage
+            .broken
+            .iter()
+            .map(|service| self.stage.backend(*service).circuit());
+        let due = circuits
+            .filter_map(|circuit| circuit.stats().retry_after)
+            .max();
+        sleep(due.unwrap_or_default()).await;
+        let sights = self.stage.look(Crowd::InTurn(VISITS), None).await?;
+        for patient in outage.patients() {
+            self.promises.healed(&patient, sights.of(patient.service));
+            self.row("  healed, and seen to be", patient.service, &sights)?;
+        }
+        Ok(())
+    }
+
+    /// A charge that was made although its answer never came is the caller's to repeat. The shop does not know better,
+    /// and says so.
+    async fn promise_nothing_is_queued_that_was_charged(&mut self, patient: &Patient) {
+        let hung = self
+            .stage
+            .purchases
+            .last_answered(&[StatusCode::GATEWAY_TIMEOUT]);
+        let mut states = Vec::new();
+        let mut charged = 0;
+        for purchase in &hung {
+            let answer = self.stage.ask(Wish::State(purchase.key.clone())).await;
+            states.push(answer.says("state").unwrap_or_default());
+            charged += self.stage.ledger().times_charged(&purchase.order);
+        }
+        self.promises.check(
+            format!("{patient} leaves its payments charged, not queued, and the shop says that it does not know"),
+            hung.len() == FAILURES as usize
+                && charged == hung.len()
+                && states.iter().all(|state| state == "unknown"),
+            format!("{charged} of {} were charged, and their states were {}", hung.len(), states.join(", ")),
+        );
+    }
+
+    /// What was queued is charged without anybody asking; what nobody knows of is repeated by its caller.
+    async fn payments_made_up_for(&mut self, outage: &Outage) -> Result<(), BoxError> {
+        let Some(patient) = outage
+            .patients()
+            .find(|patient| patient.service == Service::Payments)
+        else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        let queued = self.stage.purchases.last_answered(&[StatusCode::ACCEPTED]);
+        let mut charged = 0;
+        for purchase in &queued {
+            while start.elapsed() < SOON {
+                let answer = self.stage.ask(Wish::State(purchase.key.clone())).await;
+                if answer.says("state").as_deref() == Some("charged") {
+                    charged += 1;
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        self.promises.check(
             format!(
-                "{who} costs a request at most {} once its circuit is open",
-                limit(QUICK)
+                "{patient}, once healed, charges what was queued within {} ms",
+                SOON.as_millis()
             ),
-            sight.answers.median() <= QUICK,
-            format!("the median was {}", millis(sight.answers.median())),
+            charged == queued.len(),
+            format!("{charged} of {} were charged", queued.len()),
         );
-        self.promise(
-            format!("{who} is answered for with 503 and Retry-After while its circuit is open"),
-            sight.answers.are_all(StatusCode::SERVICE_UNAVAILABLE)
-                && sight.answers.say_when_to_retry(),
-            format!("the answers were {}", sight.answers),
-        );
-        // Through a closed port nothing would be seen anyway.
-        if *fault != Fault::ClosedPort {
-            self.promise(
-                format!("{who} gets no calls while its circuit is open"),
-                sight.calls == 0,
-                format!("it saw {}", sight.calls),
+
+        let unknown = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
+        for purchase in self.stage.purchases.last_answered(&unknown) {
+            let answers = self.stage.pay_again(&purchase, 2).await;
+            let times = self.stage.ledger().times_charged(&purchase.order);
+            self.promises.check(
+                format!("{patient}, once healed, charges once what is repeated by the same key, twice at a time"),
+                answers.are_all(StatusCode::CREATED) && times == 1,
+                format!("the answers were {answers}, and it was charged {times} times"),
             );
         }
-        let level = service.level_without_it();
-        self.promise(
-            format!("while the circuit of {who} is open, the level is {level}"),
-            sight.level == level,
-            format!("it was {}", sight.level),
-        );
-        self.promise_others(
-            &format!("while the circuit of {who} is open"),
-            *service,
-            &sight,
-        );
-        self.row("  its circuit is open", *fault, &sight)
-    }
-
-    /// The first calls that are let through show that the service is back.
-    async fn healing(&mut self, Outage { service, who, .. }: &Outage) -> Result<(), BoxError> {
-        let due = self.stage.backend(*service).circuit().stats().retry_after;
-        sleep(due.unwrap_or_default()).await;
-        let sight = self.stage.look(*service, VISITS).await;
-        self.promise(
-            format!("{who}, once healed, serves every request again"),
-            sight.answers.are_all(StatusCode::OK),
-            format!("the answers were {}", sight.answers),
-        );
-        self.promise(
-            format!("{who}, once healed, gets every call again"),
-            sight.calls == u64::from(VISITS),
-            format!("it saw {} of {VISITS}", sight.calls),
-        );
-        self.promise(
-            format!("{who}, once healed, has its circuit closed"),
-            sight.circuit == CircuitState::Closed,
-            format!("it was {}", sight.circuit),
-        );
-        self.row("  healed, and seen to be", Fault::None, &sight)
+        Ok(())
     }
 
     /// The level falls by itself when it has been quiet for the dwell.
-    async fn level_returns(
-        &mut self,
-        Outage { service, who, .. }: &Outage,
-    ) -> Result<(), BoxError> {
+    async fn level_returns(&mut self, outage: &Outage) -> Result<(), BoxError> {
         let start = Instant::now();
-        while self.stage.health("level").await != "full" && start.elapsed() < LEVEL_BACK {
+        let mut level = self.stage.health("level").await;
+        while level != "full" && start.elapsed() < SOON {
             sleep(Duration::from_millis(50)).await;
+            level = self.stage.health("level").await;
         }
-        let sight = self.stage.look(*service, VISITS).await;
-        self.promise(
-            format!(
-                "{who}, once healed, lets the level return to full within {}",
-                limit(LEVEL_BACK)
-            ),
-            sight.level == "full",
-            format!("it was {}", sight.level),
-        );
-        self.row("  after the dwell", Fault::None, &sight)
+        for patient in outage.patients() {
+            self.promises.check(
+                format!(
+                    "{patient}, once healed, lets the level return to full within {} ms",
+                    SOON.as_millis()
+                ),
+                level == "full",
+                format!("it was {level}"),
+            );
+        }
+        Ok(())
     }
 
-    async fn set_fault(&self, outage: &Outage, fault: Fault) -> Result<(), BoxError> {
-        Ok(self.stage.upstream(outage.service).set_fault(fault).await?)
-    }
-
-    fn promise(&mut self, promise: String, kept: bool, seen: String) {
-        self.promises.check(promise, kept, seen);
-    }
-
-    fn promise_others(&mut self, when: &str, broken: Service, sight: &Sight) {
-        let (others, median) = (&sight.others, sight.others.median());
-        self.promise(
-            format!(
-                "{when}, {} come within {}",
-                broken.other(),
-                limit(UNAFFECTED)
-            ),
-            others.are_all(StatusCode::OK) && median <= UNAFFECTED,
-            format!(
-                "the answers were {others} with a median of {}",
-                millis(median)
-            ),
-        );
-    }
-
-    fn row(&mut self, step: &str, broken: Fault, sight: &Sight) -> Result<(), BoxError> {
+    fn row(&mut self, step: &str, service: Service, sights: &Sights) -> Result<(), BoxError> {
+        let sight = sights.of(service);
         let row = Row {
             step,
-            broken,
             answers: &sight.answers,
             calls: sight.calls,
             circuit: sight.circuit,
-            level: &sight.level,
+            level: &sights.level,
             promises: self.promises.tally(),
         };
         Ok(self.table.row(&row)?)
     }
-}
-
-/// A bound, as a promise states it.
-fn limit(time: Duration) -> String {
-    format!("{} ms", time.as_millis())
 }

@@ -7,14 +7,11 @@ use std::{
 
 use brownout::registry::CircuitState;
 
-use super::{promises::Tally, visitor::Answers};
-use crate::upstream::Fault;
-
+use super::{answers::Answers, promises::Tally};
 /// What is printed of one step.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     pub(super) step: &'a str,
-    pub(super) broken: Fault,
     pub(super) answers: &'a Answers,
     /// How many calls the service behind the page has seen meanwhile.
     pub(super) calls: u64,
@@ -30,16 +27,9 @@ pub(super) struct Table<'a, W> {
 }
 
 const HEADINGS: [&str; 8] = [
-    "step",
-    "broken by",
-    "answers",
-    "median",
-    "upstream",
-    "circuit",
-    "level",
-    "promises",
+    "step", "answers", "from", "median", "upstream", "circuit", "level", "promises",
 ];
-const WIDTHS: [usize; 8] = [30, 11, 9, 8, 8, 9, 8, 8];
+const WIDTHS: [usize; 8] = [55, 11, 22, 8, 8, 9, 9, 8];
 
 impl<'a, W: Write> Table<'a, W> {
     /// Starts with the headings.
@@ -53,11 +43,8 @@ impl<'a, W: Write> Table<'a, W> {
     pub(super) fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
         self.line(&[
             row.step.to_owned(),
-            match row.broken {
-                Fault::None => "-".to_owned(),
-                fault => fault.to_string(),
-            },
             row.answers.to_string(),
+            row.answers.sources(),
             millis(row.answers.median()),
             row.calls.to_string(),
             row.circuit.to_string(),
@@ -93,7 +80,6 @@ mod tests {
         let answers = Answers::default();
         let row = Row {
             step: "nothing happens",
-            broken: Fault::Hang,
             answers: &answers,
             calls: 7,
             circuit: CircuitState::HalfOpen,
@@ -104,7 +90,11 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
-        for (heading, cell) in [("broken by", "hang"), ("upstream", "7"), ("level", "full")] {
+        for (heading, cell) in [
+            ("upstream", "7"),
+            ("circuit", "half-open"),
+            ("level", "full"),
+        ] {
             assert_eq!(lines[0].find(heading), lines[2].find(cell), "{text}");
         }
     }

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     ClosedPort,
     /// It sends the head and half of the body, and then the connection is cut.
     HalfBody,
+    /// It does what it is asked to, and never says so. Of the payment service: the charge is made, the answer never comes.
+    HangAfterCharge,
 }
 
 /// A text that names no fault.
@@ -46,6 +48,7 @@ impl FromStr for Fault {
             ["hang"] => Ok(Self::Hang),
             ["closed-port"] => Ok(Self::ClosedPort),
             ["half-body"] => Ok(Self::HalfBody),
+            ["hang-after-charge"] => Ok(Self::HangAfterCharge),
             _ => Err(UnknownFault),
         }
     }
@@ -60,6 +63,7 @@ impl fmt::Display for Fault {
             Self::Hang => f.write_str("hang"),
             Self::ClosedPort => f.write_str("closed-port"),
             Self::HalfBody => f.write_str("half-body"),
+            Self::HangAfterCharge => f.write_str("hang-after-charge"),
         }
     }
 }
@@ -68,7 +72,7 @@ impl fmt::Display for UnknownFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "a fault is one of: none, status CODE (400 to 599), latency TIME (as in 3s or 250ms), hang, closed-port, \
-             half-body",
+             half-body, hang-after-charge (payments only)",
         )
     }
 }
@@ -88,6 +92,7 @@ mod tests {
             Fault::Hang,
             Fault::ClosedPort,
             Fault::HalfBody,
+            Fault::HangAfterCharge,
         ] {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }

@@ -3,6 +3,7 @@
 mod door;
 mod fault;
 mod half_body;
+mod payments;
 mod stock;
 mod switch;
 
@@ -17,10 +18,13 @@ use tokio::{
     task::JoinSet,
 };
 
-pub(crate) use self::fault::{Fault, UnknownFault};
 use self::{
     door::{Door, Order},
     switch::Switch,
+};
+pub(crate) use self::{
+    fault::{Fault, UnknownFault},
+    payments::Ledger,
 };
 
 /// All of them.
@@ -28,6 +32,9 @@ use self::{
 pub(crate) struct Upstreams {
     pub(crate) recommendations: Upstream,
     pub(crate) users: Upstream,
+    pub(crate) payments: Upstream,
+    /// What the payment service has charged.
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// One service: its server, and the switch by which it fails. Dropping it stops the server.
@@ -43,14 +50,18 @@ pub(crate) struct Upstream {
 
 impl Upstreams {
     pub(crate) async fn start() -> io::Result<Self> {
+        let ledger = Arc::new(Ledger::default());
+        let charges = payments::routes(Arc::clone(&ledger));
         Ok(Self {
             recommendations: Upstream::start("recommendations", stock::recommendations()).await?,
             users: Upstream::start("users", stock::users()).await?,
+            payments: Upstream::start("payments", charges).await?,
+            ledger,
         })
     }
 
-    pub(crate) fn all(&self) -> [&Upstream; 2] {
-        [&self.recommendations, &self.users]
+    pub(crate) fn all(&self) -> [&Upstream; 3] {
+        [&self.recommendations, &self.users, &self.payments]
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Upstream> {

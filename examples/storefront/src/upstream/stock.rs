@@ -1,41 +1,48 @@
 //! What the services behind the shop know.
 
+use std::{collections::HashMap, sync::Arc};
+
 use axum::{
     Json, Router,
-    extract::Path,
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
 
-/// The customers that there are: 1 to this number.
-const CUSTOMERS: u64 = 10_000;
+use crate::{
+    catalogue::best_sellers,
+    customer::{Profile, UserId, everybody},
+};
+
+type Customers = Arc<HashMap<UserId, Profile>>;
 
 pub(super) fn recommendations() -> Router {
     Router::new().route("/recommendations", get(ranked))
 }
 
 pub(super) fn users() -> Router {
-    Router::new().route("/users/{id}/profile", get(profile))
+    let customers = everybody().map(|profile| (profile.id, profile)).collect();
+    Router::new()
+        .route("/users/{id}/profile", get(profile))
+        .with_state(Customers::new(customers))
 }
 
+/// A model would rank for the customer who asks. This one has made up its mind.
 async fn ranked() -> Json<Value> {
-    Json(json!({
-        "model": "ranker-7",
-        "items": [
-            { "sku": "tea-assam-250", "title": "Assam tea, 250 g", "score": 0.93 },
-            { "sku": "pot-cast-iron", "title": "Cast-iron teapot", "score": 0.88 },
-            { "sku": "cup-stoneware", "title": "Stoneware cup", "score": 0.71 },
-        ],
-    }))
+    let mut items = best_sellers();
+    items.reverse();
+    Json(json!({ "model": "ranker-7", "items": items }))
 }
 
-async fn profile(Path(id): Path<u64>) -> Response {
-    if !(1..=CUSTOMERS).contains(&id) {
-        return StatusCode::NOT_FOUND.into_response();
+async fn profile(State(customers): State<Customers>, Path(id): Path<UserId>) -> Response {
+    match customers.get(&id) {
+        Some(profile) => Json(profile).into_response(),
+        None => (
+            StatusCode::NOT_FOUND,
+            Json(json!({ "error": "no such customer" })),
+        )
+            .into_response(),
     }
-    let tier = if id % 10 == 0 { "gold" } else { "standard" };
-    Json(json!({ "id": id, "tier": tier, "language": "en", "newsletter": id % 2 == 0 }))
-        .into_response()
 }

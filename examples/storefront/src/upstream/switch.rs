@@ -51,6 +51,10 @@ pub(super) async fn fail(
             next.run(request).await
         }
         Fault::Hang => std::future::pending().await,
+        Fault::HangAfterCharge => {
+            drop(next.run(request).await);
+            std::future::pending().await
+        }
         Fault::HalfBody => half_body::cut(next.run(request).await).await,
     }
 }

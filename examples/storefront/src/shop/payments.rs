@@ -1,0 +1,222 @@
+//! `POST /api/v1/payments`: a charge, or a place in the queue. Never two charges, and never a guess.
+
+use std::future::ready;
+
+use axum::{
+    Json,
+    extract::{
+        Path, State,
+        rejection::{JsonRejection, PathRejection},
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use brownout::{
+    core::ConfigError,
+    fallback::{Failed, FallbackLayer},
+};
+use serde::Serialize;
+use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
+
+use crate::{
+    answer::Answer,
+    call::CallError,
+    charge::{ChargeError, charge},
+    client::Backend,
+    outbox::{self, Outbox},
+    payment::{Key, NoKey, Order, Payment},
+    problem::Problem,
+    settings::{Safeguard, Safeguards},
+};
+
+/// What is said of an outcome that nobody knows.
+const UNKNOWN: &str = "whether the payment was made is not known; send it again with the same Idempotency-Key, and it is \
+                       charged once at most";
+
+/// What became of a payment that was taken.
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    Charged,
+    Queued,
+}
+
+/// How payments are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Till {
+    payments: Backend,
+    outbox: Outbox,
+    chain: BoxCloneSyncService<Payment, Answer<Taken>, ChargeError>,
+}
+
+/// What is told of a payment.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    key: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
+}
+
+impl Till {
+    /// A payment is a write, which is what a chain takes any request for that is not said to be safe: only one that was
+    /// certainly not sent goes to the queue. One that may have been charged is the caller's to repeat.
+    pub(crate) fn new(
+        payments: &Backend,
+        outbox: &Outbox,
+        safeguards: &Safeguards,
+    ) -> Result<Self, ConfigError> {
+        let queue = outbox.clone();
+        let fallback = FallbackLayer::for_results()
+            .covering(payments.dependency())
+            .causes(ChargeError::cause)
+            .mark_with(Answer::<Taken>::mark)
+            .tier_fn("outbox", move |f: Failed<Payment>| {
+                let queued = queue.queue(&f.request);
+                ready(
+                    queued
+                        .map(|()| Answer::new(Taken::Queued))
+                        .map_err(|outbox::Full| ChargeError::QueueFull),
+                )
+            })
+            .build()?;
+
+        let backend = payments.clone();
+        let charging = service_fn(move |payment| {
+            let payments = backend.clone();
+            async move {
+                charge(&payments, &payment).await?;
+                Ok(Answer::new(Taken::Charged))
+            }
+        });
+
+        let chain = ServiceBuilder::new()
+            .option_layer(safeguards.keep(Safeguard::Fallback, fallback))
+            .service(charging);
+        Ok(Self {
+            payments: payments.clone(),
+            outbox: outbox.clone(),
+            chain: BoxCloneSyncService::new(chain),
+        })
+    }
+
+    async fn take(self, payment: Payment) -> Response {
+        let Self {
+            payments,
+            outbox,
+            chain,
+        } = self;
+        let key = payment.key.clone();
+        if outbox.begin(&payment).is_err() {
+            return refuse(&ChargeError::KeyReused, &payments);
+        }
+        let (status, note, answer) = match chain.oneshot(payment).await {
+            Ok(
+                answer @ Answer {
+                    value: Taken::Charged,
+                    ..
+                },
+            ) => {
+                outbox.settle(&key, outbox::State::Charged);
+                (StatusCode::CREATED, None, answer)
+            }
+            Ok(answer) => (StatusCode::ACCEPTED, Some("accepted, not durable"), answer),
+            Err(error) => {
+                if matches!(error, ChargeError::Declined | ChargeError::KeyReused) {
+                    outbox.settle(&key, outbox::State::Failed);
+                }
+                return refuse(&error, &payments);
+            }
+        };
+        let state = outbox
+            .state(&key)
+            .unwrap_or(outbox::State::Unknown)
+            .as_str();
+        let key = key.as_str();
+        answer
+            .map(|_| Told { key, state, note })
+            .respond(status, payments.public_name())
+    }
+}
+
+/// `POST /api/v1/payments`.
+pub(super) async fn pay(
+    State(till): State<Till>,
+    headers: HeaderMap,
+    order: Result<Json<Order>, JsonRejection>,
+) -> Response {
+    match read(&headers, order) {
+        Ok(payment) => till.take(payment).await,
+        Err(wrong) => wrong.into_response(),
+    }
+}
+
+/// `GET /api/v1/payments/{key}`.
+pub(super) async fn state(
+    State(till): State<Till>,
+    key: Result<Path<String>, PathRejection>,
+) -> Response {
+    let key: Key = match key.map_err(|_| NoKey).and_then(|Path(key)| key.parse()) {
+        Ok(key) => key,
+        Err(wrong) => return no_key(&wrong).into_response(),
+    };
+    let Some(state) = till.outbox.state(&key) else {
+        let detail = "this shop knows of no payment by that key, or no longer";
+        return Problem::new(StatusCode::NOT_FOUND, detail).into_response();
+    };
+    let told = Told {
+        key: key.as_str(),
+        state: state.as_str(),
+        note: (state == outbox::State::Unknown).then_some(UNKNOWN),
+    };
+    Answer::new(told).respond(StatusCode::OK, "shop")
+}
+
+fn read(
+    headers: &HeaderMap,
+    order: Result<Json<Order>, JsonRejection>,
+) -> Result<Payment, Problem> {
+    let mut keys = headers.get_all(Key::HEADER).iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return Err(no_key(&"a payment needs one Idempotency-Key header"));
+    };
+    // What is not even text is no key either.
+    let key = key.to_str().unwrap_or_default().parse();
+    let key = key.map_err(|wrong| no_key(&wrong))?;
+    let Json(order) = order.map_err(|wrong| Problem::new(wrong.status(), wrong.body_text()))?;
+    let order = order.validate();
+    let order = order.map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, wrong.to_string()))?;
+    Ok(Payment { key, order })
+}
+
+fn no_key(wrong: &dyn std::fmt::Display) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, wrong.to_string())
+}
+
+/// What the caller of a payment that was not taken is told.
+fn refuse(error: &ChargeError, payments: &Backend) -> Response {
+    let name = payments.public_name();
+    let about = |status| Problem::new(status, format!("{name} {error}")).on_account_of(name);
+    let problem = match error {
+        // Nothing was sent, so nothing is unknown.
+        ChargeError::Call(call @ (CallError::Refused(_) | CallError::Unreachable)) => {
+            return call.problem(payments);
+        }
+        ChargeError::Call(call) => {
+            let status = match call {
+                CallError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::BAD_GATEWAY,
+            };
+            Problem::new(status, format!("{name} {error}; {UNKNOWN}"))
+                .on_account_of(name)
+                .of_kind("urn:storefront:outcome-unknown")
+        }
+        ChargeError::Declined => about(StatusCode::PAYMENT_REQUIRED),
+        ChargeError::KeyReused => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "that Idempotency-Key belongs to another payment; use one key for one payment",
+        )
+        .of_kind("urn:storefront:key-reused"),
+        ChargeError::QueueFull => about(StatusCode::SERVICE_UNAVAILABLE).retry_after(5),
+    };
+    problem.into_response()
+}

@@ -1,0 +1,145 @@
+//! The shop in front of real services, asked without a socket of its own.
+
+mod bad_payments;
+mod payments;
+mod profiles;
+mod recommendations;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use brownout::breaker::Policy;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use super::router;
+use crate::{
+    outbox::ReplayTimes,
+    settings::{Patience, Safeguard, Safeguards, Settings},
+    system::System,
+    upstream::Fault,
+};
+
+/// A shop whose circuits open after two failures.
+struct Shop {
+    system: System,
+    app: Router,
+    data_dir: TempDir,
+}
+
+/// What the shop says to a request.
+struct Said {
+    status: StatusCode,
+    headers: HeaderMap,
+    json: Value,
+}
+
+impl Shop {
+    async fn open(without: &[Safeguard]) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let patience = Duration::from_millis(200);
+        let settings = Settings {
+            patience: Patience {
+                recommendations: patience,
+                users: patience,
+                payments: patience,
+            },
+            circuit: Policy::builder()
+                .no_failure_ratio()
+                .consecutive_failures(2)
+                .open_for(Duration::from_secs(1))
+                .jitter(0.0)
+                .build()
+                .unwrap(),
+            dwell: Duration::from_secs(1),
+            replay: ReplayTimes {
+                pace: Duration::from_millis(1),
+                after_failure: Duration::from_millis(20),
+            },
+            data_dir: data_dir.path().to_owned(),
+        };
+        let system = System::start(&settings, &Safeguards::all_but(without))
+            .await
+            .unwrap();
+        Self {
+            app: router(&system),
+            system,
+            data_dir,
+        }
+    }
+
+    async fn get(&self, path: &str) -> Said {
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Said {
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Said {
+            status: head.status,
+            headers: head.headers,
+            json: serde_json::from_slice(&body).unwrap_or_default(),
+        }
+    }
+}
+
+impl Said {
+    fn source(&self) -> &str {
+        self.json["source"].as_str().unwrap_or_default()
+    }
+
+    fn degraded(&self) -> &str {
+        let header = self.headers.get("degraded");
+        header
+            .map(|value| value.to_str().unwrap())
+            .unwrap_or_default()
+    }
+
+    fn detail(&self) -> &str {
+        self.json["detail"].as_str().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_wrong_methods_are_told_so() {
+    let shop = Shop::open(&[]).await;
+    let said = shop.get("/nothing/here").await;
+    assert_eq!(said.status, StatusCode::NOT_FOUND);
+    assert_eq!(said.headers["content-type"], "application/problem+json");
+    assert!(said.detail().contains("/nothing/here"));
+
+    for path in ["/api/v1/users/42/profile", "/api/v1/payments"] {
+        let request = Request::delete(path).body(Body::empty()).unwrap();
+        let said = shop.send(request).await;
+        assert_eq!(said.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert!(said.headers.contains_key("allow"));
+        assert!(said.detail().contains("DELETE"), "{}", said.detail());
+    }
+}
+
+#[tokio::test]
+async fn health_answers_while_everything_else_is_down() {
+    let shop = Shop::open(&[]).await;
+    for upstream in shop.system.upstreams.all() {
+        upstream.set_fault(Fault::ClosedPort).await.unwrap();
+    }
+    for _ in 0..2 {
+        shop.get("/api/v1/recommendations").await;
+        shop.get("/api/v1/users/42/profile").await;
+    }
+    let health = shop.get("/health").await;
+    assert_eq!(health.status, StatusCode::OK);
+    assert_eq!(health.json["level"], "reduced", "{}", health.json);
+    for dependency in health.json["dependencies"].as_array().unwrap() {
+        // Nobody has paid, so nobody knows that payments are down too.
+        let known = dependency["name"] != "payments";
+        assert_eq!(dependency["status"] == "unhealthy", known, "{dependency}");
+    }
+}
