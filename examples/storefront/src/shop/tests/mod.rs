@@ -4,6 +4,7 @@ mod bad_payments;
 mod payments;
 mod profiles;
 mod recommendations;
+mod storm;
 
 use std::time::Duration;
 
@@ -41,6 +42,11 @@ struct Said {
 
 impl Shop {
     async fn open(without: &[Safeguard]) -> Self {
+        Self::with_circuits(without, Duration::from_secs(1)).await
+    }
+
+    /// Its circuits open for that long.
+    async fn with_circuits(without: &[Safeguard], open_for: Duration) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let patience = Duration::from_millis(200);
         let settings = Settings {
@@ -52,7 +58,8 @@ impl Shop {
             circuit: Policy::builder()
                 .no_failure_ratio()
                 .consecutive_failures(2)
-                .open_for(Duration::from_secs(1))
+                .open_for(open_for)
+                .open_for_at_most(open_for)
                 .jitter(0.0)
                 .build()
                 .unwrap(),

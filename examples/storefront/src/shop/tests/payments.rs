@@ -13,7 +13,7 @@ use super::{Said, Shop};
 use crate::{customer::UserId, payment::Order, settings::Safeguard, upstream::Fault};
 
 /// Longer than anything takes that is not held back on purpose.
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 pub(super) fn order(amount_cents: u64) -> Order {
     Order {
@@ -31,16 +31,16 @@ pub(super) fn request(keys: &[&[u8]], body: impl Into<Body>) -> Request<Body> {
 }
 
 impl Shop {
-    async fn pay(&self, key: &str, amount_cents: u64) -> Said {
+    pub(super) async fn pay(&self, key: &str, amount_cents: u64) -> Said {
         let body = serde_json::to_vec(&order(amount_cents)).unwrap();
         self.send(request(&[key.as_bytes()], body)).await
     }
 
-    async fn state(&self, key: &str) -> Value {
+    pub(super) async fn state(&self, key: &str) -> Value {
         self.get(&format!("/api/v1/payments/{key}")).await.json["state"].clone()
     }
 
-    async fn payments_fail(&self, fault: Fault) {
+    pub(super) async fn payments_fail(&self, fault: Fault) {
         self.system
             .upstreams
             .payments
@@ -59,7 +59,7 @@ impl Shop {
         timeout(LONG, charged).await.unwrap();
     }
 
-    fn times_charged(&self, amount_cents: u64) -> usize {
+    pub(super) fn times_charged(&self, amount_cents: u64) -> usize {
         self.system
             .upstreams
             .ledger
