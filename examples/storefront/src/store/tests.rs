@@ -10,7 +10,7 @@ use super::{Database, NotInStore};
 use crate::customer::{Profile, Tier, UserId};
 
 const FILE: &str = "storefront.sqlite3";
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_mins(1);
 
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()

@@ -42,13 +42,14 @@ struct Said {
 
 impl Shop {
     async fn open(without: &[Safeguard]) -> Self {
-        Self::with_circuits(without, Duration::from_secs(1)).await
+        // More than any answer takes that is not held back on purpose, even where the machine is busy.
+        let second = Duration::from_secs(1);
+        Self::with_times(without, second, second).await
     }
 
-    /// Its circuits open for that long.
-    async fn with_circuits(without: &[Safeguard], open_for: Duration) -> Self {
+    /// It waits so long for an answer, and its circuits open for so long.
+    async fn with_times(without: &[Safeguard], patience: Duration, open_for: Duration) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
-        let patience = Duration::from_millis(200);
         let settings = Settings {
             patience: Patience {
                 recommendations: patience,

@@ -13,7 +13,7 @@ use super::{Said, Shop};
 use crate::{customer::UserId, payment::Order, settings::Safeguard, upstream::Fault};
 
 /// Longer than anything takes that is not held back on purpose.
-pub(super) const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_mins(1);
 
 pub(super) fn order(amount_cents: u64) -> Order {
     Order {

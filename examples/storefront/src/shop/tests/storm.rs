@@ -18,6 +18,8 @@ const PAYMENTS: u64 = 30;
 const WEATHER: Duration = Duration::from_millis(30);
 const PAUSE: Duration = Duration::from_millis(10);
 
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// How customers were answered.
 #[derive(Debug, Default)]
 struct Answers {
@@ -67,7 +69,7 @@ async fn customer(shop: Arc<Shop>, number: u64) -> Answers {
 }
 
 async fn storm(without: &[Safeguard]) {
-    let shop = Arc::new(Shop::with_circuits(without, WEATHER).await);
+    let shop = Arc::new(Shop::with_times(without, PATIENCE, WEATHER).await);
     let mut weather_changes = JoinSet::new();
     weather_changes.spawn(weather(Arc::clone(&shop)));
     let mut customers = JoinSet::new();
