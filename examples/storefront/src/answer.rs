@@ -48,9 +48,9 @@ impl<T> Answer<T> {
     }
 
     /// Marks the answer as one that a fallback gave. What a chain of fallbacks is told to mark with.
-    pub(crate) fn mark(&mut self, mark: Degraded) {
-        let age = mark.age.or(self.age);
-        self.marks.push(Degraded { age, ..mark });
+    pub(crate) fn mark(&mut self, mut mark: Degraded) {
+        mark.age = mark.age.or(self.age);
+        self.marks.push(mark);
     }
 
     pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
@@ -96,20 +96,16 @@ fn headers(marks: &Marks) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use brownout::{core::DegradeReason, registry::DegradationLevel};
+    use brownout::core::DegradeReason;
     use serde_json::json;
 
     use super::*;
 
     fn mark(dependency: Option<&str>, tier: &str) -> Degraded {
-        Degraded {
-            dependency: dependency.map(Into::into),
-            tier: Some(tier.into()),
-            reason: DegradeReason::Unreachable,
-            level: DegradationLevel::Full,
-            age: None,
-            head_only: false,
-        }
+        let mut mark = Degraded::new(DegradeReason::Unreachable);
+        mark.dependency = dependency.map(Into::into);
+        mark.tier = Some(tier.into());
+        mark
     }
 
     fn answer(marks: impl IntoIterator<Item = Degraded>) -> Answer<serde_json::Value> {

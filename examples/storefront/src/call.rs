@@ -106,7 +106,7 @@ impl CallError {
         match self {
             Self::Refused(rejected) => Cause::rejected(rejected),
             Self::Unreachable => Cause::connect("no connection"),
-            Self::TimedOut => Cause::failed("no answer in time"),
+            Self::TimedOut => Cause::timed_out("no answer in time"),
             Self::Failed => Cause::failed("failing status"),
             Self::BrokeOff => Cause::failed("broken connection"),
             Self::Nonsense => Cause::failed("senseless answer"),

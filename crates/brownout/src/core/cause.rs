@@ -75,6 +75,11 @@ impl Cause {
         Self::new(CauseKind::Connect, true, Text::Static(text))
     }
 
+    /// The service did not answer in time; the call may have had its effect.
+    pub const fn timed_out(text: &'static str) -> Self {
+        Self::new(CauseKind::TimedOut, false, Text::Static(text))
+    }
+
     /// The service panicked; the call may have had its effect.
     pub const fn panicked(text: &'static str) -> Self {
         Self::new(CauseKind::Panicked, false, Text::Static(text))
@@ -142,12 +147,8 @@ impl Cause {
         }
     }
 
-    pub(crate) const fn timed_out() -> Self {
-        Self::new(
-            CauseKind::TimedOut,
-            false,
-            Text::Static("no answer in time"),
-        )
+    pub(crate) const fn no_answer_in_time() -> Self {
+        Self::timed_out("no answer in time")
     }
 
     pub(crate) const fn skipped() -> Self {

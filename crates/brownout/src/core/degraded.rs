@@ -7,6 +7,7 @@ use brownout_registry::DegradationLevel;
 /// Its [`Display`](fmt::Display) is one member of the `Degraded` header, a list of RFC 9651:
 /// `recommendations;tier=cache;reason=circuit-open;age=42`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Degraded {
     /// The public name of the dependency that is missing; without one the mark stays out of public answers.
     pub dependency: Option<Arc<str>>,
@@ -21,6 +22,30 @@ pub struct Degraded {
     /// Whether better tiers were passed over because the request's body was not kept for them: the answer was made from
     /// the request's head alone.
     pub head_only: bool,
+}
+
+impl Degraded {
+    /// A mark of this reason at the level `Full`, that says no more; the rest is for its fields.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use brownout::core::{DegradeReason, Degraded};
+    ///
+    /// let mut mark = Degraded::new(DegradeReason::TimedOut);
+    /// mark.dependency = Some("recommendations".into());
+    /// mark.age = Some(Duration::from_secs(42));
+    /// assert_eq!(mark.to_string(), "recommendations;reason=timed-out;age=42");
+    /// ```
+    pub const fn new(reason: DegradeReason) -> Self {
+        Self {
+            dependency: None,
+            tier: None,
+            reason,
+            level: DegradationLevel::Full,
+            age: None,
+            head_only: false,
+        }
+    }
 }
 
 /// Why an answer is degraded.

@@ -141,7 +141,7 @@ where
             }
             Some(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
             None => {
-                watch.tier_failed(by.index, &Cause::timed_out());
+                watch.tier_failed(by.index, &Cause::no_answer_in_time());
                 Poll::Ready(End::Exercised)
             }
         }

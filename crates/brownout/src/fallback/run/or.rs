@@ -200,7 +200,7 @@ where
             let cause = Cause::of_error(&error);
             (Outcome::Tier(error), cause)
         }
-        None => (Outcome::Nothing, Cause::timed_out()),
+        None => (Outcome::Nothing, Cause::no_answer_in_time()),
     })
 }
 

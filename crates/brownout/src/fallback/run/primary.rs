@@ -93,7 +93,9 @@ where
                     Err(neutral) => return Poll::Ready(End::Neutral(neutral, error)),
                     Ok(cause) => (Outcome::Primary(error), watch.trusted(cause)),
                 },
-                Poll::Pending if watch.is_late(cx) => (Outcome::Nothing, Cause::timed_out()),
+                Poll::Pending if watch.is_late(cx) => {
+                    (Outcome::Nothing, Cause::no_answer_in_time())
+                }
                 Poll::Pending => return Poll::Pending,
             },
             Project::NotCalled(_) => match this.state.as_mut().project_replace(State::Done) {

@@ -59,8 +59,8 @@ async fn every_fault_is_answered_for() {
     for (fault, reason) in [
         (Fault::Status(StatusCode::INTERNAL_SERVER_ERROR), "failed"),
         (Fault::Status(StatusCode::TOO_MANY_REQUESTS), "failed"),
-        (Fault::Latency(Duration::from_mins(1)), "failed"),
-        (Fault::Hang, "failed"),
+        (Fault::Latency(Duration::from_mins(1)), "timed-out"),
+        (Fault::Hang, "timed-out"),
         (Fault::HalfBody, "failed"),
         (Fault::ClosedPort, "unreachable"),
     ] {
