@@ -9,8 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future::BoxFuture, stream};
-use http::uri::PathAndQuery;
-use http_body::Body as HttpBody;
+use http::{HeaderMap, HeaderValue, uri::PathAndQuery};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::{BodyExt, StreamBody};
+use prost::Message;
 use tonic::{
     Code, Request, Response, Status, Streaming,
     body::Body,
@@ -148,6 +150,33 @@ impl ServerStreamingService<Ask> for Watch {
         };
         ready(Ok(Response::new(stream)))
     }
+}
+
+/// An answer with one message, as something that is no gRPC server makes it: a tier, say.
+pub fn tick(number: u32) -> http::Response<Body> {
+    let message = Tick { number }.encode_to_vec();
+    // Not compressed, and its length ("gRPC over HTTP2").
+    let mut data = vec![0];
+    data.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    data.extend(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let frames = [Frame::data(Bytes::from(data)), Frame::trailers(trailers)];
+    http::Response::builder()
+        .header("content-type", "application/grpc")
+        .body(Body::new(StreamBody::new(stream::iter(
+            frames.map(Ok::<_, Infallible>),
+        ))))
+        .unwrap()
+}
+
+/// What a request asks that somebody else than a gRPC server has received.
+pub async fn asked<B>(request: http::Request<B>) -> Ask
+where
+    B: HttpBody<Error: std::fmt::Debug>,
+{
+    let message = request.into_body().collect().await.unwrap().to_bytes();
+    Ask::decode(message.slice(5..)).unwrap()
 }
 
 /// The client's side, over a channel or whatever has been put around one.

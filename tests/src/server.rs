@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -26,6 +26,9 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use tower::{BoxError, Service};
+
+/// Loopback, at whatever port is free.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A server on a port of its own.
 pub struct Server {
@@ -61,7 +64,20 @@ impl Server {
         S::Future: Send,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        Self::raw(move |stream| {
+        Self::hyper_at(ANY_PORT, service).await
+    }
+
+    /// The same at an address where there was a server before: what was stopped comes back.
+    pub async fn hyper_at<S, B>(address: SocketAddr, service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self::raw_at(address, move |stream| {
             let service = TowerToHyperService::new(service.clone());
             async move {
                 // A client that goes away is nothing to a server.
@@ -79,7 +95,15 @@ impl Server {
         F: Fn(TcpStream) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (listener, address) = listen().await;
+        Self::raw_at(ANY_PORT, serve).await
+    }
+
+    async fn raw_at<F, Fut>(address: SocketAddr, serve: F) -> Self
+    where
+        F: Fn(TcpStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (listener, address) = listen_at(address).await;
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
         let task = tokio::spawn(async move {
@@ -158,7 +182,7 @@ impl Server {
         self.connections.load(Relaxed)
     }
 
-    /// Ends the server; its port refuses connections from now on.
+    /// Ends the server with its connections; its port refuses new ones from now on.
     pub async fn stop(mut self) {
         self.task.abort();
         // The task is gone once its handle says so, and with it the listener.
@@ -237,7 +261,11 @@ impl Hits {
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listen_at(ANY_PORT).await
+}
+
+async fn listen_at(address: SocketAddr) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
