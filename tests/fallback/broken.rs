@@ -1,15 +1,19 @@
 //! Chains around clients whose server breaks off, hangs, or stops half way.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
+use ::axum::{Router, body::Body};
 use brownout::{
     core::BoxError,
     fallback::{FallbackLayer, Tier},
 };
 use brownout_tests::{
-    Server, client,
+    Server,
+    circuit::until,
+    client,
     server::{FINE, Hits},
 };
+use futures_util::stream;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
@@ -136,4 +140,42 @@ async fn a_tier_that_does_not_answer_is_given_up_and_the_next_is_asked() {
     let write = client::request(Method::POST, &nowhere());
     assert_eq!(see(&mut client, write).await.0, 503);
     assert_eq!(hits.count(), 1);
+}
+
+#[tokio::test]
+async fn an_endless_failure_of_the_primary_is_dropped_before_the_mirror_is_asked() {
+    struct Sending(Hits);
+    impl Drop for Sending {
+        fn drop(&mut self) {
+            self.0.hit();
+        }
+    }
+    let (hits, dropped) = (Hits::default(), Hits::default());
+    let mirror = mirror(&hits).await;
+    let drops = dropped.clone();
+    let fails = async move || {
+        let sending = Sending(drops.clone());
+        let pieces = stream::repeat_with(move || {
+            let _ = &sending;
+            Ok::<_, Infallible>("it is all so very sad ")
+        });
+        (StatusCode::BAD_GATEWAY, Body::from_stream(pieces))
+    };
+    let primary = Server::axum(Router::new().fallback(fails)).await;
+    for (calls, client) in (1..).zip([client::http1(), client::http2()]) {
+        let mut client = ServiceBuilder::new()
+            .layer(
+                FallbackLayer::for_http()
+                    .tier(Tier::new("mirror", at(&mirror, client.clone())).timeout(LONG))
+                    .build()
+                    .unwrap(),
+            )
+            .service(client);
+        let answer = see(&mut client, client::get(&primary.uri("/"))).await;
+        assert_eq!(answer, fine("mirror", "unnamed;tier=mirror;reason=failed"));
+        until("the primary has stopped sending", || {
+            dropped.count() == calls
+        })
+        .await;
+    }
 }

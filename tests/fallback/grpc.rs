@@ -1,6 +1,6 @@
 //! Chains on a tonic server.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::pending, time::Duration};
 
 use ::tonic::{
     Code,
@@ -23,7 +23,7 @@ use brownout_tests::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use tonic_types::StatusExt;
-use tower::{Layer, Service, ServiceBuilder, service_fn};
+use tower::{Layer, Service, ServiceBuilder, layer::layer_fn, service_fn};
 
 use crate::common::recommendations;
 
@@ -170,6 +170,24 @@ async fn a_call_that_may_be_a_write_descends_with_a_key_or_if_it_was_refused() {
     trip(&circuit);
     assert_eq!(read(&server, Ask::default()).await, Ok(100));
     assert_eq!(meter.hits.count(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_answers_by_its_last_tier_when_the_time_is_over() {
+    let layers = ServiceBuilder::new()
+        .layer(ReplayLayer::new().of_unknown_size())
+        .layer(
+            FallbackLayer::for_grpc()
+                .safe()
+                .within(Duration::from_millis(50))
+                .last("one", |_| async { tick(100) })
+                .unwrap(),
+        )
+        .layer(layer_fn(|_: Routes| {
+            service_fn(|_| pending::<Result<Response<Body>, Infallible>>())
+        }));
+    let server = serve(layers, &Meter::default()).await;
+    assert_eq!(read(&server, Ask::default()).await, Ok(100));
 }
 
 #[tokio::test]
