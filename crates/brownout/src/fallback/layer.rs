@@ -102,8 +102,12 @@ mod messages {
         /// A chain for an HTTP service: an error, a 5xx and a refusal by an inner layer fail. Answers of tiers are
         /// [marked](crate::core::Marks) in their extensions.
         ///
-        /// Methods that are not safe may be writes. Requests without a body are made again; see
-        /// [`cloning`](FallbackBuilder::cloning) for others.
+        /// Methods that are not safe may be writes. Requests without a body are made again; others where a
+        /// [`ReplayLayer`](crate::http::ReplayLayer) stands outside the chain, or with
+        /// [`cloning`](FallbackBuilder::cloning).
+        ///
+        /// On axum the two belong in one `ServiceBuilder`, and so in one call of `Router::layer`: each such call gives
+        /// what is inside a body of axum's own type, of which nobody can tell any more that it was kept.
         pub fn for_http()
         -> FallbackBuilder<Responses<HttpStatus, Transport>, HttpRequests, InExtensions, Answers>
         {
@@ -122,8 +126,9 @@ mod messages {
         /// layer fail. Answers of tiers are [marked](crate::core::Marks) in their extensions.
         ///
         /// A status that comes only with the trailers comes too late to ask somebody else. Every call may be a write,
-        /// unless [`safe`](FallbackBuilder::safe) says otherwise. A call has a message and so a body: see
-        /// [`cloning`](FallbackBuilder::cloning).
+        /// unless [`safe`](FallbackBuilder::safe) says otherwise. A call has a message and so a body, whose size nobody
+        /// says: to make it again, put a [`ReplayLayer`](crate::http::ReplayLayer) outside the chain, with
+        /// [`of_unknown_size`](crate::http::ReplayLayer::of_unknown_size) where all calls are unary.
         #[cfg(feature = "grpc")]
         pub fn for_grpc() -> FallbackBuilder<
             Responses<crate::grpc::GrpcStatus, Transport>,

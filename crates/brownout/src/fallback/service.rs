@@ -22,6 +22,16 @@ use crate::core::Cause;
 ///
 /// It is ready when its primary is, and also when the primary's readiness has failed or the primary is passed over:
 /// then the call goes to the tiers. A clone copies no readiness.
+///
+/// # Boxed errors in spawned tasks
+///
+/// Where the primary fails with a [`BoxError`](crate::core::BoxError), a spawned future may call the chain
+/// (`chain.ready().await?.call(request).await`), but may not hand it to another future (`chain.oneshot(request)`): the
+/// compiler checks that one for errors of every lifetime ([rust-lang/rust#110338]), reports a "higher-ranked lifetime
+/// error", and accepts neither a chain nor tower's own `Timeout` there. A box outside the chain helps, as by tower's
+/// `ServiceBuilder::boxed_clone_sync`.
+///
+/// [rust-lang/rust#110338]: https://github.com/rust-lang/rust/issues/110338
 pub struct Fallback<S, T, P> {
     primary: S,
     /// Why the call goes to the tiers at once, whatever the primary says meanwhile: its readiness failed, or it was
