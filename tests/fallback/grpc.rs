@@ -17,11 +17,13 @@ use brownout::{
 use brownout_tests::{
     Server,
     circuit::trip,
+    client,
     grpc::{Ask, Meter, MeterClient, Tick, asked, tick},
     server::Hits,
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use tonic_types::StatusExt;
 use tower::{Layer, Service, ServiceBuilder, layer::layer_fn, service_fn};
 
@@ -235,4 +237,11 @@ async fn grpc_strangers_learn_from_an_exhausted_chain_only_what_is_public() {
         let status = client.watch(Ask::ticks(3)).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
     }
+    // On the wire it is a head, and nothing else.
+    let request = client::request(Method::POST, &server.uri("/meter.Meter/Read"));
+    let answer = client::http2().request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "application/grpc");
+    assert_eq!(answer.headers()["grpc-status"], "14");
+    assert!(answer.into_body().is_end_stream());
 }
