@@ -6,7 +6,7 @@ use ::axum::{Router, http::StatusCode, routing::any};
 use brownout::{
     breaker::CircuitBreakerLayer,
     core::BoxError,
-    fallback::{Cause, FallbackLayer, Tier},
+    fallback::{FallbackLayer, Tier},
     registry::CircuitState,
 };
 use brownout_tests::{
@@ -31,13 +31,7 @@ async fn a_client_whose_bodies_nobody_can_make_has_a_chain_of_clients() {
     let mirror = mirror(&hits).await;
     let at_mirror = at(&mirror, client::http1());
     let layer = FallbackLayer::for_http()
-        .causes(|error: &hyper_util::client::legacy::Error| {
-            if error.is_connect() {
-                Cause::connect("no connection")
-            } else {
-                Cause::describe(error)
-            }
-        })
+        .causes_from_sources()
         .tier(Tier::new("mirror", at_mirror).timeout(LONG))
         .build()
         .unwrap();

@@ -226,28 +226,32 @@ impl Cause {
         }
     }
 
-    /// The error of a transport: here a connection that was refused, however deep among the sources, is the
-    /// connection over which the call would have gone.
+    /// The error of a transport, of a type of which nothing is known.
     #[cfg(feature = "http")]
     pub(crate) fn of_transport<E: fmt::Display + 'static>(error: &E) -> Self {
-        let cause = Self::of_error(error);
         let any: &dyn Any = error;
-        if cause.kind != CauseKind::Failed {
-            return cause;
-        }
-        let mut next = any
+        let sources = any
             .downcast_ref::<BoxError>()
             .map(|error| -> &(dyn Error + 'static) { error.as_ref() });
-        while let Some(error) = next {
-            if let Some(refused) = error
-                .downcast_ref::<io::Error>()
-                .and_then(refused_connection)
-            {
-                return refused;
-            }
-            next = error.source();
+        Self::of_error(error).or_refused_connection(sources)
+    }
+
+    /// The error of a transport.
+    #[cfg(feature = "http")]
+    pub(crate) fn of_sources<E: Error + 'static>(error: &E) -> Self {
+        Self::of_error(error).or_refused_connection(Some(error))
+    }
+
+    /// In the error of a transport a connection that was refused, however deep among the sources, is the connection
+    /// over which the call would have gone.
+    #[cfg(feature = "http")]
+    fn or_refused_connection(self, error: Option<&(dyn Error + 'static)>) -> Self {
+        if self.kind != CauseKind::Failed {
+            return self;
         }
-        cause
+        std::iter::successors(error, |&error| error.source())
+            .find_map(|error| error.downcast_ref().and_then(refused_connection))
+            .unwrap_or(self)
     }
 }
 

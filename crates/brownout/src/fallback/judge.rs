@@ -149,6 +149,19 @@ impl<E: fmt::Display + 'static> Explain<E> for Transport {
     }
 }
 
+/// Explains errors of a transport that are [`Error`](std::error::Error)s of their own: a refused connection is found in
+/// any of their sources.
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sources(pub(super) ());
+
+#[cfg(feature = "http")]
+impl<E: std::error::Error + 'static> Explain<E> for Sources {
+    fn explain(&self, error: &E) -> Cause {
+        Cause::of_sources(error)
+    }
+}
+
 /// An error that is the caller's affair.
 #[derive(Clone, Copy, Debug)]
 pub struct Neutral(());

@@ -130,8 +130,9 @@
 //!   not either. (What remains is a primary that does several things itself and passes on the answer by which the guard
 //!   of the *covered* dependency refused the later one: give such a service an error of its own.)
 //! * no connection could be made: the error is a [`std::io::Error`] of `ConnectionRefused`; on HTTP and gRPC it may be
-//!   among a boxed error's sources. What else your client calls a failed connection,
-//!   [`causes`](FallbackBuilder::causes) can say.
+//!   among a boxed error's sources, and with [`causes_from_sources`](FallbackBuilder::causes_from_sources) among those of
+//!   a client's own error type. What else your client calls a failed connection, [`causes`](FallbackBuilder::causes) can
+//!   say.
 //!
 //! | chain | what is no write | what `.idempotent()` permits |
 //! |---|---|---|
@@ -155,6 +156,7 @@
     not(feature = "http"),
     doc = "`ReplayLayer`, which keeps small bodies,"
 )]
+//! (in one `ServiceBuilder` with the chain: two calls of axum's `Router::layer` box the body between them),
 //! or where its body is `Clone` and the chain [`cloning`](FallbackBuilder::cloning). A request that was never given to
 //! anybody, because readiness failed, goes to the first tier as it is.
 //!
@@ -255,7 +257,7 @@ pub mod parts {
     #[cfg(feature = "http")]
     pub use super::{
         answers::{AlwaysAnswers, Answers},
-        judge::{Responses, Transport},
+        judge::{Responses, Sources, Transport},
         mark::InExtensions,
         requests::{Bodies, Cloned, HttpRequests, KeptRequest, Replay, ReplayableBody, Rules},
     };

@@ -11,7 +11,7 @@ use crate::{
         answers::{AlwaysAnswers, Answers},
         asks::{Head, Whole},
         failed::Failed,
-        judge::{ByClosure, EveryError, Responses},
+        judge::{ByClosure, EveryError, Responses, Sources},
         requests::{Cloned, HttpRequests},
         tier::{FnTier, LastTier, ServiceTier, Tier},
         watch::Watching,
@@ -131,6 +131,17 @@ impl<C, X, Q, M, Y, T, W> FallbackBuilder<Responses<C, X>, Q, M, Y, T, W> {
             plan.with_judge(|judge| Responses {
                 classify,
                 explain: judge.explain,
+            })
+        })
+    }
+
+    /// Looks for a refused connection among an error's sources, where the error is a client's own type: hyper's,
+    /// reqwest's, tonic's. Of boxed errors they are looked through without this.
+    pub fn causes_from_sources(self) -> FallbackBuilder<Responses<C, Sources>, Q, M, Y, T, W> {
+        self.plan(|plan| {
+            plan.with_judge(|judge| Responses {
+                classify: judge.classify,
+                explain: Sources(()),
             })
         })
     }
