@@ -17,6 +17,7 @@ mod grpc;
 mod http;
 mod laws;
 mod model;
+mod regressions;
 mod reports;
 mod times;
 mod writes;

@@ -120,7 +120,7 @@ where
                 Ok(asked) => asked,
                 Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),
                 Err(skip) => {
-                    let failure = Failure::new(name, skip.cause(), watch.elapsed());
+                    let failure = Failure::new(name, skip.cause(), None);
                     // One who is as good as absent changes nothing of what the caller gets in the end.
                     let outcome = match skip {
                         Skip::Late => Outcome::Nothing,

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use pin_project::pin_project;
@@ -83,30 +84,38 @@ where
         watch: &mut W,
     ) -> Poll<Ended<Self, Req, J, Q, W>> {
         let mut this = self.project();
-        let (outcome, cause) = match this.state.as_mut().project() {
+        let (outcome, cause, elapsed) = match this.state.as_mut().project() {
             Project::Called(future) => match future.poll(cx) {
                 Poll::Ready(Ok(response)) => match judge.answer(&response) {
                     None => return Poll::Ready(End::Answer(response, None)),
-                    Some(cause) => (Outcome::Answer(response), watch.trusted(cause)),
+                    Some(cause) => (
+                        Outcome::Answer(response),
+                        watch.trusted(cause),
+                        watch.elapsed(),
+                    ),
                 },
                 Poll::Ready(Err(error)) => match judge.error(&error) {
                     Err(neutral) => return Poll::Ready(End::Neutral(neutral, error)),
-                    Ok(cause) => (Outcome::Primary(error), watch.trusted(cause)),
+                    Ok(cause) => (
+                        Outcome::Primary(error),
+                        watch.trusted(cause),
+                        watch.elapsed(),
+                    ),
                 },
                 Poll::Pending if watch.is_late(cx) => {
-                    (Outcome::Nothing, Cause::no_answer_in_time())
+                    (Outcome::Nothing, Cause::no_answer_in_time(), watch.elapsed())
                 }
                 Poll::Pending => return Poll::Pending,
             },
             Project::NotCalled(_) => match this.state.as_mut().project_replace(State::Done) {
-                Taken::NotCalled(cause) => (Outcome::Nothing, *cause),
+                Taken::NotCalled(cause) => (Outcome::Nothing, *cause, None),
                 Taken::Called(_) | Taken::Done => return Poll::Pending,
             },
             Project::Done => return Poll::Pending,
         };
         this.state.set(State::Done);
         match this.kept.take() {
-            Some(kept) => Poll::Ready(End::Failed(spent(outcome, cause, kept, watch))),
+            Some(kept) => Poll::Ready(End::Failed(spent(outcome, cause, kept, elapsed))),
             None => Poll::Pending,
         }
     }
@@ -118,11 +127,11 @@ fn spent<Res, E, K>(
     outcome: Outcome<Res, E, Infallible>,
     cause: Cause,
     kept: K,
-    watch: &impl Watch,
+    elapsed: Option<Duration>,
 ) -> Spent<Res, E, Infallible, K> {
     Spent {
         outcome,
-        history: History::new(Failure::new(PRIMARY, cause, watch.elapsed())),
+        history: History::new(Failure::new(PRIMARY, cause, elapsed)),
         kept,
     }
 }

@@ -176,15 +176,14 @@ impl<T: Timing> Watch for WatchedCall<T> {
 
     fn begin(&mut self, tier: usize, timeout: Option<Duration>) -> Result<Option<Instant>, Skip> {
         let timeout = self.patience(timeout);
-        let skip = self.shared().tiers.get(tier).and_then(TierHealth::skip);
+        if let Some(skip) = self.shared().tiers.get(tier).and_then(TierHealth::skip) {
+            return Err(skip);
+        }
         if !T::MEASURES && timeout.is_none() {
-            return skip.map_or(Ok(None), Err);
+            return Ok(None);
         }
         let now = Instant::now();
         self.times.ask(now);
-        if let Some(skip) = skip {
-            return Err(skip);
-        }
         if self.times.total().is_some_and(|total| total <= now) {
             return Err(Skip::Late);
         }
