@@ -2,12 +2,13 @@
 
 use brownout::{
     Dependency, Registry,
-    fallback::{Exhausted, FallbackLayer, Tier},
-    registry::{Order, Status},
+    fallback::{Exercise, Exhausted, FallbackLayer, Tier},
+    registry::{EventKind, Order, Status},
 };
-use tower::{Layer, ServiceExt};
+use tokio::time::advance;
+use tower::{Layer, Service, ServiceExt};
 
-use crate::common::{SECOND, hanging, ms, probe};
+use crate::common::{SECOND, failing, hanging, ms, probe};
 
 fn dependency(name: &str) -> Dependency {
     Registry::new().dependency(name).register().unwrap()
@@ -47,4 +48,29 @@ async fn only_those_who_were_asked_have_taken_time() {
         ("late", None),
     ];
     assert_eq!(times, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_for_exercise_ends_the_spell_of_a_tier_that_is_no_longer_needed() {
+    let search = dependency("search");
+    let (primary, inner) = probe();
+    let (tier, tiers) = probe();
+    let mut chain = FallbackLayer::for_results()
+        .safe()
+        .covering(&search)
+        .exercise(Exercise::share(1.0).at_most(1))
+        .tier(Tier::new("tier", tier))
+        .build()
+        .unwrap()
+        .layer(primary);
+    // The exercise fails, and then the primary does.
+    tiers.next(failing("not warm"));
+    inner.next(failing("down"));
+    assert_eq!(chain.ready().await.unwrap().call(1).await.unwrap(), 1);
+    advance(SECOND * 10).await;
+    assert_eq!(chain.ready().await.unwrap().call(2).await.unwrap(), 2);
+    assert_eq!(inner.counts().calls, 1, "the second call is an exercise");
+    let events = search.registry().recent_events();
+    let ended = |kind: &EventKind| matches!(kind, EventKind::FallbackEnded { calls: 1, .. });
+    assert!(events.iter().any(|event| ended(&event.kind)), "{events:?}");
 }

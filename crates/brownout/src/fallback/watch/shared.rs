@@ -111,10 +111,11 @@ impl Shared {
         !self.pass_over.is_empty()
     }
 
+    /// A call has been answered in whose way nothing was: by the primary, or by a tier for exercise.
     #[inline]
-    pub(super) fn primary_answered(&self) {
+    pub(super) fn not_needed(&self) {
         if let Some(dependency) = &self.dependency {
-            self.spells.primary_answered(dependency);
+            self.spells.not_needed(dependency);
         }
     }
 

@@ -45,9 +45,9 @@ impl Spells {
         }
     }
 
-    /// The primary has answered.
+    /// A call has been answered in whose way nothing was: by the primary, or by a tier for exercise.
     #[inline]
-    pub(super) fn primary_answered(&self, dependency: &Dependency) {
+    pub(super) fn not_needed(&self, dependency: &Dependency) {
         if self.serving.load(Ordering::Relaxed) > 0 {
             self.end_quiet(None, dependency);
         }

@@ -230,18 +230,16 @@ impl<T: Timing> Watch for WatchedCall<T> {
 
     fn served(&self, by: &ServedBy) {
         let shared = self.shared();
-        if let Some(dependency) = shared
-            .dependency
-            .as_ref()
-            .filter(|_| !self.times.is_exercise())
-        {
+        if self.times.is_exercise() {
+            shared.not_needed();
+        } else if let Some(dependency) = &shared.dependency {
             shared.spells.served(by, dependency);
         }
     }
 
     #[inline]
     fn primary_answered(&self) {
-        self.shared().primary_answered();
+        self.shared().not_needed();
     }
 
     #[inline]
