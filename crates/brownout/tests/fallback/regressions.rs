@@ -5,6 +5,7 @@ use brownout::{
     fallback::{Exercise, Exhausted, FallbackLayer, Tier},
     registry::{EventKind, Order, Status},
 };
+use brownout_testing::Behaviour;
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt};
 
@@ -73,4 +74,40 @@ async fn an_answer_for_exercise_ends_the_spell_of_a_tier_that_is_no_longer_neede
     let events = search.registry().recent_events();
     let ended = |kind: &EventKind| matches!(kind, EventKind::FallbackEnded { calls: 1, .. });
     assert!(events.iter().any(|event| ended(&event.kind)), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_tier_whose_dependency_is_unhealthy_is_not_exercised() {
+    let (search, copies) = (dependency("search"), dependency("copies"));
+    let mut chain = FallbackLayer::for_results()
+        .safe()
+        .covering(&search)
+        .exercise(1.0)
+        .tier_stands_for("copy", &copies)
+        .last("copy", |_| async { 7 })
+        .unwrap()
+        .layer(probe().0);
+    make_unhealthy(&copies);
+    let Ok(answer) = chain.ready().await.unwrap().call(1).await;
+    assert_eq!(answer, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_finds_its_tier_switched_off_takes_no_place_of_an_exercise() {
+    let search = dependency("search");
+    let (tier, tiers) = probe();
+    tiers.always(Behaviour::answer(|n| Ok(n + 100)));
+    let layer = FallbackLayer::for_results()
+        .safe()
+        .covering(&search)
+        .exercise(Exercise::share(1.0).at_most(1))
+        .tier(Tier::new("tier", tier))
+        .build()
+        .unwrap();
+    let mut chain = layer.layer(probe().0);
+    layer.chain().switch_off("tier").unwrap();
+    assert_eq!(chain.ready().await.unwrap().call(1).await.unwrap(), 1);
+    layer.chain().switch_on("tier").unwrap();
+    assert_eq!(chain.ready().await.unwrap().call(2).await.unwrap(), 102);
+    assert_eq!(chain.ready().await.unwrap().call(3).await.unwrap(), 3);
 }

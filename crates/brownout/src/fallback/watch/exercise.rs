@@ -97,7 +97,7 @@ impl Exercises {
         }
     }
 
-    fn draws(&self) -> bool {
+    pub(super) fn draws(&self) -> bool {
         self.random.unit() < self.share.get() && self.has_room()
     }
 
@@ -163,9 +163,7 @@ impl<S: Clone, Req, T: Clone> Exercising<S, Req, T> for Exercised {
         tiers: &T,
         request: Req,
     ) -> Result<Held<S, Req, T>, Req> {
-        let draws = |exercises: &Exercises| exercises.draws();
-        let shared = call.shared();
-        if !(is_safe && shared.is_all_well() && shared.exercises.as_ref().is_some_and(draws)) {
+        if !(is_safe && call.shared().draws_exercise()) {
             return Err(request);
         }
         call.begin_exercise();

@@ -141,8 +141,16 @@ impl Shared {
         Some(Arc::clone(self.public_name.get_or_init(|| name.into())))
     }
 
+    /// Whether a call shall exercise the first tier. One that is not to be asked takes no place.
+    pub(super) fn draws_exercise(&self) -> bool {
+        let is_asked = |tier: &TierHealth| tier.skip().is_none();
+        self.is_all_well()
+            && self.tiers.first().is_some_and(is_asked)
+            && self.exercises.as_ref().is_some_and(Exercises::draws)
+    }
+
     /// Whether nothing is wrong with the primary or the system, so that a tier may be exercised.
-    pub(super) fn is_all_well(&self) -> bool {
+    fn is_all_well(&self) -> bool {
         self.dependency.as_ref().is_some_and(|dependency| {
             dependency.status() == Status::Healthy
                 && dependency.registry().level() == DegradationLevel::Full
