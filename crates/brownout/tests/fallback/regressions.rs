@@ -2,11 +2,12 @@
 
 use brownout::{
     Dependency, Registry,
+    core::{Origin, RejectReason, Rejected},
     fallback::{Exercise, Exhausted, FallbackLayer, Tier},
     registry::{EventKind, Order, Status},
 };
 use brownout_testing::Behaviour;
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::common::{SECOND, failing, hanging, ms, probe};
@@ -19,6 +20,14 @@ fn make_unhealthy(dependency: &Dependency) {
     let order = Order::new("kim", "drill", SECOND * 60);
     let ordered = dependency.override_status(Status::Unhealthy, order);
     ordered.unwrap();
+}
+
+fn refusal(by: &Dependency) -> Rejected {
+    Rejected::new(
+        Origin::new(by, Instant::now()),
+        RejectReason::CircuitOpen,
+        None,
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,4 +119,29 @@ async fn a_call_that_finds_its_tier_switched_off_takes_no_place_of_an_exercise()
     layer.chain().switch_on("tier").unwrap();
     assert_eq!(chain.ready().await.unwrap().call(2).await.unwrap(), 102);
     assert_eq!(chain.ready().await.unwrap().call(3).await.unwrap(), 3);
+}
+
+/// A tier that does two things may be refused the second when the first is done.
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_stands_for_a_dependency_is_trusted_with_no_other_ones_refusals() {
+    for (guard, trusted) in [("backup", true), ("mail", false)] {
+        let (ledger, backup, refusing) = (
+            dependency("ledger"),
+            dependency("backup"),
+            dependency(guard),
+        );
+        let (tier, inner) = probe();
+        inner.always(Behaviour::answer(move |_| Err(refusal(&refusing).into())));
+        let (primary, inner) = probe();
+        inner.fail_readiness(|| "closed".into());
+        let chain = FallbackLayer::for_results()
+            .covering(&ledger)
+            .tier_stands_for("backup", &backup)
+            .tier(Tier::new("backup", tier))
+            .tier(Tier::new("queue", probe().0))
+            .build()
+            .unwrap()
+            .layer(primary);
+        assert_eq!(chain.oneshot(1).await.is_ok(), trusted, "{guard}");
+    }
 }

@@ -128,7 +128,8 @@ impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
     /// Says which dependency the primary stands for: marks carry its public name and the degradation level, and the
     /// registry and the log hear when tiers begin to serve and when they no longer do.
     ///
-    /// Of refusals, then, only those of this dependency's guards count as proof that a write was not sent.
+    /// Of the primary's refusals, then, only those of this dependency's guards count as proof that a write was not
+    /// sent.
     pub fn covering(
         mut self,
         dependency: &Dependency,
@@ -153,7 +154,10 @@ impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
 
     /// Says that a tier stands for a dependency of its own: how the tier does is reported there, as
     /// [`Traffic`](brownout_registry::ReporterKind::Traffic), and it is passed over while a probe or a person says that
-    /// the dependency is unhealthy. The tier may be added later; one that never is, is refused in the end.
+    /// the dependency is unhealthy. A failure counts for a minute there. The tier may be added later; one that never
+    /// is, is refused in the end.
+    ///
+    /// Of the tier's refusals, then, only those of this dependency's guards count as proof that a write was not sent.
     pub fn tier_stands_for(
         mut self,
         tier: &'static str,

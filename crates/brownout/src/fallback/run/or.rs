@@ -154,7 +154,11 @@ where
             return Poll::Pending;
         };
         let by = *by;
-        let (outcome, cause) = match judged(ready!(poll_watched(future, timer, watch, cx)), judge) {
+        let (outcome, cause) = match judged(
+            ready!(poll_watched(future, timer, watch, cx)),
+            judge,
+            |cause| watch.trusted_of(by.index, cause),
+        ) {
             Ok(response) => {
                 watch.tier_answered(by.index);
                 return Poll::Ready(End::Answer(J::tier(response), Some(by)));
@@ -182,6 +186,7 @@ where
 fn judged<Res, E, T, J>(
     answered: Option<Result<Res, NoAnswer<T>>>,
     judge: &J,
+    trusted: impl Fn(Cause) -> Cause,
 ) -> Result<Res, (Outcome<Res, E, T>, Cause)>
 where
     J: Judge<Res, E>,
@@ -190,14 +195,14 @@ where
     Err(match answered {
         Some(Ok(response)) => match judge.answer(&response) {
             None => return Ok(response),
-            Some(cause) => (Outcome::Answer(response), cause),
+            Some(cause) => (Outcome::Answer(response), trusted(cause)),
         },
         Some(Err(NoAnswer::NotReady(error))) => {
             let cause = Cause::not_ready(Cause::of_error(&error));
             (Outcome::Tier(error), cause)
         }
         Some(Err(NoAnswer::Failed(error))) => {
-            let cause = Cause::of_error(&error);
+            let cause = trusted(Cause::of_error(&error));
             (Outcome::Tier(error), cause)
         }
         None => (Outcome::Nothing, Cause::no_answer_in_time()),

@@ -102,9 +102,11 @@ where
                         watch.elapsed(),
                     ),
                 },
-                Poll::Pending if watch.is_late(cx) => {
-                    (Outcome::Nothing, Cause::no_answer_in_time(), watch.elapsed())
-                }
+                Poll::Pending if watch.is_late(cx) => (
+                    Outcome::Nothing,
+                    Cause::no_answer_in_time(),
+                    watch.elapsed(),
+                ),
                 Poll::Pending => return Poll::Pending,
             },
             Project::NotCalled(_) => match this.state.as_mut().project_replace(State::Done) {

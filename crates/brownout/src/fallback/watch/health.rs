@@ -52,8 +52,13 @@ impl TierHealth {
         if self.off.load(Ordering::Relaxed) {
             return Some(Skip::SwitchedOff);
         }
-        let dependency = self.stands_for.as_ref()?.dependency();
+        let dependency = self.dependency()?;
         (dependency.status_without_traffic() == Status::Unhealthy).then_some(Skip::Unhealthy)
+    }
+
+    /// The dependency that it stands for.
+    pub(super) fn dependency(&self) -> Option<&Dependency> {
+        self.stands_for.as_ref().map(Reporter::dependency)
     }
 
     /// Switches it; whether that changed anything.

@@ -114,6 +114,9 @@ pub trait Watch {
     /// inside the primary, which may have done part of its work before.
     fn trusted(&self, cause: Cause) -> Cause;
 
+    /// The same of a tier that stands for a dependency of its own.
+    fn trusted_of(&self, tier: usize, cause: Cause) -> Cause;
+
     /// A tier has answered.
     fn tier_answered(&self, tier: usize);
 

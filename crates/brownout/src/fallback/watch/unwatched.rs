@@ -82,6 +82,11 @@ impl Watch for Unwatched {
     }
 
     #[inline]
+    fn trusted_of(&self, _: usize, cause: Cause) -> Cause {
+        cause
+    }
+
+    #[inline]
     fn tier_answered(&self, _: usize) {}
 
     #[inline]

@@ -208,12 +208,12 @@ impl<T: Timing> Watch for WatchedCall<T> {
     }
 
     fn trusted(&self, cause: Cause) -> Cause {
-        match (&self.shared().dependency, cause.refusal()) {
-            (Some(covered), Some(refusal)) if refusal.dependency() != covered.name() => {
-                cause.unproven()
-            }
-            _ => cause,
-        }
+        trusted(self.shared().dependency.as_ref(), cause)
+    }
+
+    fn trusted_of(&self, tier: usize, cause: Cause) -> Cause {
+        let tier = self.shared().tiers.get(tier);
+        trusted(tier.and_then(TierHealth::dependency), cause)
     }
 
     fn tier_answered(&self, tier: usize) {
@@ -258,6 +258,14 @@ impl<T: Timing> Watch for WatchedCall<T> {
 
     fn level(&self) -> DegradationLevel {
         self.shared().level()
+    }
+}
+
+/// What a refusal proves is for the guards of the dependency itself to say.
+fn trusted(dependency: Option<&Dependency>, cause: Cause) -> Cause {
+    match (dependency, cause.refusal()) {
+        (Some(itself), Some(refusal)) if refusal.dependency() != itself.name() => cause.unproven(),
+        _ => cause,
     }
 }
 

@@ -114,10 +114,15 @@ pub(super) fn wire(parts: &Parts<'_>) -> Wired {
                 (Kind::Watched, _) => {
                     // A dependency of which nobody says anything.
                     let watched = builder.skip_when_unhealthy(&parts.dependencies[3]);
-                    ended!(watched parts.told(watched))
+                    let watched = parts.told(watched);
+                    match parts.case.within {
+                        Some(within) => ended!(watched watched.within(ms(within))),
+                        None => ended!(watched watched),
+                    }
                 }
                 (Kind::Exercised, _) => {
-                    ended!(watched parts.told(builder.exercise(parts.exercise())))
+                    let exercised = parts.told(builder.exercise(parts.exercise()));
+                    ended!(watched exercised.within(parts.case.within.map(ms)))
                 }
             }
         }};
@@ -138,15 +143,12 @@ where
 }
 
 impl Parts<'_> {
-    /// What the case says of the chain as a whole.
+    /// What the case says of the chain as a whole, but for its deadline.
     fn told<J, Q, M, X, T, W: Watching<AndWatched = W>>(
         &self,
         mut builder: FallbackBuilder<J, Q, M, X, T, W>,
     ) -> FallbackBuilder<J, Q, M, X, T, W> {
         let case = self.case;
-        if let Some(within) = case.within {
-            builder = builder.within(ms(within));
-        }
         if case.covers {
             builder = builder.covering(&self.dependencies[0]);
         }

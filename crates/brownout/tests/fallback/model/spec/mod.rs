@@ -149,10 +149,7 @@ impl Spec<'_> {
                 if is_callers && chain_can_fail {
                     failed.kind = "neutral";
                 }
-                // "With `covering`, one by another dependency's guard does not either."
-                if self.case.covers && matches!(part.does, Does::Refuses(by) if by != 0) {
-                    failed.not_sent = false;
-                }
+                doubt(part.does, &mut failed, self.case.covers.then_some(0));
                 Err(failed)
             }
             answer => answer,
@@ -287,7 +284,15 @@ impl Spec<'_> {
                         ..failed
                     })
                 }
-                outcome => outcome,
+                Err(mut failed) => {
+                    doubt(
+                        part.does,
+                        &mut failed,
+                        self.case.tiers[place - 1].stands_for,
+                    );
+                    Err(failed)
+                }
+                answer => answer,
             }
         } else {
             Err(Failed::timed_out())
@@ -353,5 +358,12 @@ impl Spec<'_> {
             kind: failed.kind,
             elapsed,
         }
+    }
+}
+
+/// "One by another dependency's guard does not prove it either", where it is known which dependency is meant.
+fn doubt(does: Does, failed: &mut Failed, dependency: Option<usize>) {
+    if let (Does::Refuses(by), Some(of)) = (does, dependency) {
+        failed.not_sent = by == of;
     }
 }
