@@ -43,7 +43,9 @@ pub(super) const SUBJECTS: &[Subject] = &[
     }),
     Subject::service("pair", Column::TowerResilience, || {
         pair(
-            circuit().sliding_window_type(SlidingWindowType::TimeBased),
+            circuit()
+                .sliding_window_type(SlidingWindowType::TimeBased)
+                .sliding_window_duration(Duration::from_hours(1)),
             Answering,
         )
     })

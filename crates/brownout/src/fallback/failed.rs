@@ -75,8 +75,8 @@ impl Failure {
         &self.cause
     }
 
-    /// How long it took; nothing, for one that was not asked. Measured where the chain has a deadline or was told what to do when it is exhausted; nobody
-    /// else pays for the clock.
+    /// How long it took; nothing, for one that was not asked. Measured where the chain has a deadline, exercises a tier,
+    /// or was told what to do when it is exhausted; nobody else pays for the clock.
     pub fn elapsed(&self) -> Option<Duration> {
         self.elapsed
     }

@@ -14,7 +14,7 @@ use self::{
 };
 use super::{
     DEPENDENCIES, Fail, Mark, NAMES, NOBODY, Seen, Wrong,
-    case::{Call, Case, Does, Ending, Order, Requests, Says},
+    case::{Call, Case, Does, Ending, Kind, Order, Requests, Says},
 };
 
 /// What each call of the case should look like.
@@ -351,6 +351,7 @@ impl Spec<'_> {
 
     fn fail(&self, place: usize, failed: &Failed, since: Option<u64>) -> Fail {
         let timed = self.case.within.is_some()
+            || self.case.kind == Kind::Exercised
             || matches!(self.case.ending, Ending::With(_) | Ending::Fails);
         let elapsed = since.filter(|_| timed).map(|since| self.now - since);
         Fail {
