@@ -75,8 +75,9 @@ impl Failure {
         &self.cause
     }
 
-    /// How long it took; nothing, for one that was not asked. Measured where the chain has a deadline, exercises a tier,
-    /// or was told what to do when it is exhausted; nobody else pays for the clock.
+    /// How long it took; nothing, for one that was passed over and for a primary whose readiness had failed before the
+    /// call. Measured where the chain has a deadline, exercises a tier, or was told what to do when it is exhausted;
+    /// nobody else pays for the clock.
     pub fn elapsed(&self) -> Option<Duration> {
         self.elapsed
     }

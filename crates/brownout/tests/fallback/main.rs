@@ -13,11 +13,14 @@ mod bounds;
 mod descending;
 #[cfg(feature = "grpc")]
 mod grpc;
+mod health;
 #[cfg(feature = "http")]
 mod http;
 mod laws;
 mod model;
 mod regressions;
+mod passing_over;
 mod reports;
+mod switches;
 mod times;
 mod writes;

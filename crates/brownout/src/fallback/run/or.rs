@@ -109,17 +109,18 @@ where
                 return Poll::Ready(End::Stuck(stuck, outcome, history));
             }
             let (name, tier) = (step.name, step.tier.tier());
-            let (request, kept) = A::ask(requests, kept);
-            let asked = match request {
-                Some(request) => watch
-                    .begin(R::TIERS, tier.timeout())
-                    .map(|due| (request, due)),
-                None => Err(Skip::BodyNotKept),
+            // In this order: who is passed over must not take with it a body that nobody has been given yet.
+            let asked = match watch.begin(R::TIERS, tier.timeout()) {
+                Ok(due) => match A::ask(requests, kept) {
+                    (Some(request), kept) => Ok((request, due, kept)),
+                    (None, kept) => Err((Skip::BodyNotKept, kept)),
+                },
+                Err(skip) => Err((skip, kept)),
             };
-            let (request, due) = match asked {
+            let (request, due, kept) = match asked {
                 Ok(asked) => asked,
                 Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),
-                Err(skip) => {
+                Err((skip, kept)) => {
                     let failure = Failure::new(name, skip.cause(), None);
                     // One who is as good as absent changes nothing of what the caller gets in the end.
                     let outcome = match skip {
