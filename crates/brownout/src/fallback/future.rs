@@ -18,7 +18,7 @@ use super::{
     run::{Run, ServedBy, Unanswered},
     watch::{Resume, Watch},
 };
-use crate::core::Degraded;
+use crate::core::{Degraded, caught::caught};
 
 pub use super::{
     run::{LastRun, OrRun, PrimaryRun},
@@ -96,11 +96,18 @@ where
             // A tier that was exercised did not answer.
             watch.end_exercise();
             match this.held.resume(requests) {
-                Some(run) => this.run.set(run),
+                Some(run) => give_up(this.run.as_mut(), run),
                 None => return Poll::Pending,
             }
         }
     }
+}
+
+/// Drops what a tier that was exercised has left, and begins anew. A panic in that is the tier's affair as well: the new
+/// is in the place of the old even then.
+#[cold]
+fn give_up<R>(mut run: Pin<&mut R>, anew: R) {
+    caught(|| run.set(anew));
 }
 
 #[cold]

@@ -11,6 +11,8 @@ mod common;
 mod bad_configuration;
 mod bounds;
 mod descending;
+mod exercise;
+mod exercised;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod health;

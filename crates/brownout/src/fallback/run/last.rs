@@ -9,18 +9,15 @@ use std::{
 use pin_project::pin_project;
 
 use super::{End, Ended, Run, ServedBy, Spent, Waiting, served_by};
-use crate::{
-    core::Cause,
-    fallback::{
-        asks::Asks,
-        chain::Step,
-        failed::Failed,
-        join::Join,
-        requests::Requests,
-        tier::{Attempt, NoAnswer},
-        timer::Timer,
-        watch::{Watch, poll_watched},
-    },
+use crate::fallback::{
+    asks::Asks,
+    chain::Step,
+    failed::Failed,
+    join::Join,
+    requests::Requests,
+    tier::{Attempt, NoAnswer},
+    timer::Timer,
+    watch::{GivenUp, Watch, poll_watched},
 };
 
 /// The last tier's part of a call, behind `R`.
@@ -126,7 +123,7 @@ where
             let timer = Timer::new(watch.begin_last());
             let failed = Failed::new(request, history);
             let Some(future) = watch.guard(|| step.tier.tier().attempt(failed)) else {
-                watch.tier_failed(by.index, &Cause::panicked("panicked"));
+                watch.tier_failed(by.index, &GivenUp::Panicked.cause());
                 return Poll::Ready(End::Exercised);
             };
             this.here.set(Here::Asked { future, timer, by });
@@ -135,13 +132,13 @@ where
             return Poll::Pending;
         };
         match ready!(poll_watched(future, timer, watch, cx)) {
-            Some(Ok(response)) => {
+            Ok(Ok(response)) => {
                 watch.tier_answered(by.index);
                 Poll::Ready(End::Answer(J::tier(response), Some(*by)))
             }
-            Some(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
-            None => {
-                watch.tier_failed(by.index, &Cause::no_answer_in_time());
+            Ok(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
+            Err(given_up) => {
+                watch.tier_failed(by.index, &given_up.cause());
                 Poll::Ready(End::Exercised)
             }
         }

@@ -19,7 +19,7 @@ use crate::{
         requests::Requests,
         tier::{Attempt, NoAnswer},
         timer::Timer,
-        watch::{Skip, Watch, poll_watched},
+        watch::{GivenUp, Skip, Watch, poll_watched},
     },
 };
 
@@ -142,7 +142,7 @@ where
             *this.kept = Some((history.clone(), kept));
             let failed = Failed::new(request, history);
             let Some(future) = watch.guard(|| tier.attempt(failed)) else {
-                watch.tier_failed(by.index, &Cause::panicked("panicked"));
+                watch.tier_failed(by.index, &GivenUp::Panicked.cause());
                 return Poll::Ready(End::Exercised);
             };
             this.state.set(State::Here {
@@ -185,7 +185,7 @@ where
 
 /// A tier's answer, if it is none that is a failure; else what it leaves, and why.
 fn judged<Res, E, T, J>(
-    answered: Option<Result<Res, NoAnswer<T>>>,
+    answered: Result<Result<Res, NoAnswer<T>>, GivenUp>,
     judge: &J,
     trusted: impl Fn(Cause) -> Cause,
 ) -> Result<Res, (Outcome<Res, E, T>, Cause)>
@@ -194,19 +194,19 @@ where
     T: fmt::Display + 'static,
 {
     Err(match answered {
-        Some(Ok(response)) => match judge.answer(&response) {
+        Ok(Ok(response)) => match judge.answer(&response) {
             None => return Ok(response),
             Some(cause) => (Outcome::Answer(response), trusted(cause)),
         },
-        Some(Err(NoAnswer::NotReady(error))) => {
+        Ok(Err(NoAnswer::NotReady(error))) => {
             let cause = Cause::not_ready(Cause::of_error(&error));
             (Outcome::Tier(error), cause)
         }
-        Some(Err(NoAnswer::Failed(error))) => {
+        Ok(Err(NoAnswer::Failed(error))) => {
             let cause = trusted(Cause::of_error(&error));
             (Outcome::Tier(error), cause)
         }
-        None => (Outcome::Nothing, Cause::no_answer_in_time()),
+        Err(given_up) => (Outcome::Nothing, given_up.cause()),
     })
 }
 

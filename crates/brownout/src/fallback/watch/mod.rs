@@ -177,7 +177,25 @@ impl Skip {
     }
 }
 
-/// Polls a tier; nothing, when its time is over, or where it panics while it is exercised.
+/// How a tier was given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GivenUp {
+    /// Its time was over.
+    Late,
+    /// It panicked while it was exercised.
+    Panicked,
+}
+
+impl GivenUp {
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Late => Cause::no_answer_in_time(),
+            Self::Panicked => Cause::panicked("panicked"),
+        }
+    }
+}
+
+/// Polls a tier until its time is over, or until it panics while it is exercised.
 #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
 #[inline(always)]
 pub(super) fn poll_watched<F: Future>(
@@ -185,10 +203,10 @@ pub(super) fn poll_watched<F: Future>(
     timer: &mut Timer,
     watch: &impl Watch,
     cx: &mut Context<'_>,
-) -> Poll<Option<F::Output>> {
+) -> Poll<Result<F::Output, GivenUp>> {
     match watch.guard(|| poll_before(future, timer, cx)) {
-        Some(polled) => polled,
-        None => Poll::Ready(None),
+        Some(polled) => polled.map(|output| output.ok_or(GivenUp::Late)),
+        None => Poll::Ready(Err(GivenUp::Panicked)),
     }
 }
 
