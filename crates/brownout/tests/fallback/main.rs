@@ -15,6 +15,8 @@ mod exercise;
 mod exercised;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "http")]
+mod heads;
 mod health;
 #[cfg(feature = "http")]
 mod http;

@@ -112,6 +112,7 @@ where
                 .and_then(|()| A::ask_last(requests, kept));
             let request = match asked {
                 Ok(request) => request,
+                Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),
                 Err(stuck) => {
                     let outcome = outcome.forget_tier().map(J::earlier);
                     return Poll::Ready(End::Stuck(stuck, outcome, history));
