@@ -11,12 +11,14 @@ use std::{
     future::{Ready, ready},
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use allocation_counter::measure;
 use brownout::{
     Registry,
-    fallback::{Cause, Exhausted, FallbackLayer, Tier},
+    fallback::{Cause, Exercise, Exhausted, FallbackLayer, Tier},
+    registry::{DegradationLevel, Order, Status},
 };
 use tower::{Layer, Service, service_fn};
 
@@ -94,6 +96,64 @@ fn a_call_of_a_chain_that_covers_a_dependency_allocates_nothing() {
             .unwrap();
         assert_eq!(allocations(layer.layer(primary(works)), 1), (0, 0));
     }
+}
+
+#[test]
+fn a_call_of_a_chain_with_everything_allocates_nothing_where_the_primary_answers_at_once() {
+    let registry = Registry::new();
+    let search = registry.dependency("search").register().unwrap();
+    let mirror = registry.dependency("mirror").register().unwrap();
+    let layer = FallbackLayer::for_results()
+        .safe()
+        .covering(&search)
+        .within(Duration::from_secs(1))
+        .skip_when_unhealthy(&search)
+        .tier_stands_for("mirror", &mirror)
+        .tier(Tier::new("mirror", primary(true)).timeout(Duration::from_millis(1)))
+        .last("last", |_| ready(99))
+        .unwrap();
+    assert_eq!(allocations(layer.layer(primary(true)), 1), (0, 0));
+}
+
+#[test]
+fn a_call_of_a_chain_that_exercises_its_tier_allocates_nothing_where_it_does_not() {
+    let registry = Registry::new();
+    let search = registry.dependency("search").register().unwrap();
+    let layer = |share: f64| {
+        FallbackLayer::for_results()
+            .safe()
+            .covering(&search)
+            .causes(|_: &Fault| Cause::failed("fault"))
+            .exercise(Exercise::share(share).at_most(1))
+            .last("last", |_| ready(1))
+            .unwrap()
+    };
+    // Drawn hardly ever.
+    assert_eq!(allocations(layer(1e-9).layer(primary(true)), 1), (0, 0));
+    // Drawn always, with no place left in this second, or the next.
+    let (reused, cloned) = allocations(layer(1.0).layer(primary(true)), 1);
+    assert!(reused + cloned <= 4, "{reused} and {cloned}");
+    // Not even drawn, for the system is degraded.
+    let order = Order::new("kim", "drill", Duration::from_mins(1));
+    let level = DegradationLevel::Reduced;
+    registry.override_level(level, order).unwrap();
+    for works in [true, false] {
+        assert_eq!(allocations(layer(1.0).layer(primary(works)), 1), (0, 0));
+    }
+}
+
+#[test]
+fn a_primary_that_is_passed_over_costs_the_box_of_its_cause() {
+    let search = Registry::new().dependency("search").register().unwrap();
+    let order = Order::new("kim", "drill", Duration::from_mins(1));
+    search.override_status(Status::Unhealthy, order).unwrap();
+    let layer = FallbackLayer::for_results()
+        .safe()
+        .skip_when_unhealthy(&search)
+        .last("last", |_| ready(99))
+        .unwrap();
+    let calls = u64::from(CALLS);
+    assert_eq!(allocations(layer.layer(primary(true)), 99), (calls, calls));
 }
 
 #[test]

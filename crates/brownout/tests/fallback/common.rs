@@ -5,7 +5,7 @@ use std::time::Duration;
 use brownout::{
     Dependency, Registry,
     core::BoxError,
-    fallback::{Chain, TierView},
+    fallback::{Chain, Exercise, TierView},
     registry::{EventKind, Order, OverrideId, Status},
 };
 use brownout_testing::{Behaviour, ProbeHandle, ProbeService, TestError};
@@ -73,6 +73,11 @@ pub(crate) fn impose(dependency: &Dependency, status: Status) -> OverrideId {
 
 pub(crate) fn view(chain: &Chain, tier: &str) -> TierView {
     chain.tiers().find(|view| view.name() == tier).unwrap()
+}
+
+/// A million a second: no cap, to these tests.
+pub(crate) fn uncapped(share: f64) -> Exercise {
+    Exercise::share(share).at_most(1_000_000)
 }
 
 /// What the chains of a registry have said, in its stream of events.

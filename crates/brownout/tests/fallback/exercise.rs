@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use brownout::{
-    Dependency, Registry,
+    Dependency,
     breaker::Circuit,
     core::{Degraded, Verdict},
     fallback::{CauseKind, Exercise, Failed, FallbackLayer, Tier},
@@ -14,12 +14,9 @@ use tokio::time::advance;
 use tower::{Layer, Service};
 use tracing::Level;
 
-use crate::common::{Handle, SECOND, ask, down, history, impose, ms, order, probe, search, view};
-
-/// A million a second: no cap, to these tests.
-pub(crate) fn uncapped(share: f64) -> Exercise {
-    Exercise::share(share).at_most(1_000_000)
-}
+use crate::common::{
+    Handle, SECOND, ask, down, history, impose, ms, order, probe, search, uncapped, view,
+};
 
 /// A chain of which each request that may exercises the tier, which answers 99; and its primary's handle.
 fn always(
@@ -36,100 +33,6 @@ fn always(
         .last("cache", |_| async { 99 })
         .unwrap();
     (layer.layer(primary), inner)
-}
-
-#[tokio::test(start_paused = true)]
-#[expect(clippy::cast_precision_loss, reason = "counts up to 100,000")]
-async fn the_share_of_calls_that_exercise_the_tier_is_the_one_that_was_asked_for() {
-    const CALLS: u32 = 100_000;
-    for share in [0.001, 0.01, 0.25, 0.9] {
-        let (primary, inner) = probe();
-        let (tier, seen) = probe();
-        let layer = FallbackLayer::for_results()
-            .safe()
-            .covering(&search())
-            .exercise(uncapped(share))
-            .tier(Tier::new("cache", tier))
-            .build()
-            .unwrap();
-        let mut service = layer.layer(primary);
-        for n in 0..CALLS {
-            assert_eq!(ask(&mut service, n).await.unwrap(), n);
-        }
-        let exercised = seen.counts().calls;
-        assert_eq!(inner.counts().calls + exercised, CALLS as usize);
-        // Six standard deviations of a binomial distribution.
-        let expected = f64::from(CALLS) * share;
-        let most = 6.0 * (expected * (1.0 - share)).sqrt();
-        let off = (exercised as f64 - expected).abs();
-        assert!(off < most, "{exercised} of {CALLS} at {share}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_same_seed_exercises_with_the_same_calls() {
-    let mut seen = Vec::new();
-    for seed in [7, 7, 8] {
-        let registry = Registry::builder().seed(seed).build().unwrap();
-        let search = registry.dependency("search").register().unwrap();
-        let layer = FallbackLayer::for_results()
-            .safe()
-            .covering(&search)
-            .exercise(uncapped(0.5))
-            .last("cache", |_| async { 99 })
-            .unwrap();
-        let mut service = layer.layer(probe().0);
-        let mut drawn = Vec::new();
-        for _ in 0..64 {
-            drawn.push(ask(&mut service, 1).await.unwrap());
-        }
-        seen.push(drawn);
-    }
-    assert_eq!(seen[0], seen[1]);
-    assert_ne!(seen[1], seen[2]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_more_than_the_cap_are_exercised_in_a_second_and_as_many_again_in_the_next() {
-    let layer = FallbackLayer::for_results()
-        .safe()
-        .covering(&search())
-        .exercise(Exercise::share(1.0).at_most(3))
-        .last("cache", |_| async { 99 })
-        .unwrap();
-    // One cap for all services of the chain.
-    let mut services = [layer.layer(probe().0), layer.layer(probe().0)];
-    for second in 1..=5 {
-        for pause in [0, 500, 499] {
-            advance(ms(pause)).await;
-            for n in 0..20 {
-                ask(&mut services[n % 2], 1).await.unwrap();
-            }
-        }
-        assert_eq!(view(&layer.chain(), "cache").answered(), 3 * second);
-        advance(ms(1)).await;
-    }
-    // What was not used in an idle time is not saved up.
-    advance(SECOND * 3_600).await;
-    for _ in 0..20 {
-        ask(&mut services[0], 1).await.unwrap();
-    }
-    assert_eq!(view(&layer.chain(), "cache").answered(), 18);
-}
-
-#[tokio::test(start_paused = true)]
-async fn ten_a_second_are_the_default() {
-    let layer = FallbackLayer::for_results()
-        .safe()
-        .covering(&search())
-        .exercise(1.0)
-        .last("cache", |_| async { 99 })
-        .unwrap();
-    let mut service = layer.layer(probe().0);
-    for _ in 0..100 {
-        ask(&mut service, 1).await.unwrap();
-    }
-    assert_eq!(view(&layer.chain(), "cache").answered(), 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,9 +20,8 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tracing::Level;
 
-use crate::{
-    common::{Probe, SECOND, ask, failing, hanging, history, ms, panicking, probe, search, view},
-    exercise::uncapped,
+use crate::common::{
+    Probe, SECOND, ask, failing, hanging, history, ms, panicking, probe, search, uncapped, view,
 };
 
 /// What a tier does, what its chain says of it, and what a caller loses by it.

@@ -14,13 +14,10 @@ use http_body_util::Full;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::{
-    common::{
-        SECOND, impose, ms, search,
-        uploads::{Upload, bad, broken, marks, request, server, text},
-        view,
-    },
-    exercise::uncapped,
+use crate::common::{
+    SECOND, impose, ms, search, uncapped,
+    uploads::{Upload, bad, broken, marks, request, server, text},
+    view,
 };
 
 #[tokio::test(start_paused = true)]

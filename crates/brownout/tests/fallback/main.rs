@@ -9,6 +9,7 @@
 mod common;
 
 mod bad_configuration;
+mod bad_input;
 mod bounds;
 mod descending;
 mod exercise;
@@ -21,10 +22,18 @@ mod health;
 #[cfg(feature = "http")]
 mod http;
 mod laws;
+#[cfg(feature = "http")]
+mod levels;
+#[cfg(feature = "http")]
+mod mixed;
 mod model;
 mod regressions;
 mod passing_over;
+#[cfg(feature = "http")]
+mod replayed;
 mod reports;
+mod shares;
 mod switches;
 mod times;
+mod waiting;
 mod writes;

@@ -7,13 +7,13 @@ use brownout::{
     breaker::{Circuit, CircuitBreakerLayer},
     core::{BoxError, Degraded, Verdict},
     fallback::{CauseKind, Exhausted, Failed, FallbackLayer, Tier},
-    registry::{Probe, Report, ReporterKind, Status},
+    registry::{CircuitMode, Probe, Report, ReporterKind, Status},
 };
 use brownout_testing::assert_no_busy_polling;
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
-use crate::common::{SECOND, ask, history, impose, ms, probe, search, view};
+use crate::common::{SECOND, ask, history, impose, ms, order, probe, search, view};
 
 #[tokio::test(start_paused = true)]
 async fn an_unhealthy_primary_is_neither_called_nor_asked_whether_it_is_ready() {
@@ -150,6 +150,12 @@ async fn neither_a_circuit_nor_observed_traffic_passes_the_primary_over() {
     advance(SECOND * 3).await;
     assert_eq!(ask(&mut service, 1).await, Ok(1));
     assert_eq!(inner.counts().calls, 2);
+    // Nor does a person who forces the circuit open: that is said of the circuit.
+    search
+        .override_circuit(CircuitMode::ForcedOpen, order())
+        .unwrap();
+    assert_eq!(search.status(), Status::Unhealthy);
+    assert_eq!(ask(&mut service, 1).await, Ok(101));
 }
 
 #[tokio::test(start_paused = true)]
