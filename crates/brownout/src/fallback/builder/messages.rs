@@ -37,7 +37,7 @@ impl<J, P, M, X, T, W> FallbackBuilder<J, HttpRequests<P>, M, X, T, W> {
     }
 
     /// Adds a tier that is a service of requests without their body (`http::Request<()>`). It is asked also where the
-    /// body could not be kept; its mark then says `head-only`.
+    /// body could not be kept; its mark says `head-only` if tiers before it were passed over for that.
     pub fn head_tier<S>(
         mut self,
         tier: Tier<S>,
