@@ -130,12 +130,8 @@ async fn a_mark_has_the_public_name_if_there_is_one_and_the_level_of_its_time() 
 }
 
 fn mark(dependency: &str) -> Degraded {
-    Degraded {
-        dependency: Some(dependency.into()),
-        tier: None,
-        reason: brownout::core::DegradeReason::Failed,
-        level: DegradationLevel::Full,
-        age: None,
-        head_only: false,
-    }
+    let mut mark = Degraded::new(brownout::core::DegradeReason::Failed);
+    mark.dependency = Some(dependency.into());
+    mark.level = DegradationLevel::Full;
+    mark
 }

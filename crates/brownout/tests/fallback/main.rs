@@ -27,8 +27,8 @@ mod levels;
 #[cfg(feature = "http")]
 mod mixed;
 mod model;
-mod regressions;
 mod passing_over;
+mod regressions;
 #[cfg(feature = "http")]
 mod replayed;
 mod reports;
