@@ -139,6 +139,18 @@ pub enum EventKind {
         tier: Arc<str>,
         on: bool,
     },
+    /// A part of an aggregate has begun to be missing, or to be stood in for. Recorded once for a spell, not for a call.
+    PartMissing {
+        dependency: Arc<str>,
+        part: Arc<str>,
+        reason: Arc<str>,
+    },
+    /// A part answers again; it was missing in so many calls.
+    PartReturned {
+        dependency: Arc<str>,
+        part: Arc<str>,
+        calls: u64,
+    },
 }
 
 /// What [`Events::recv`] yields.
@@ -290,13 +302,15 @@ impl EventKind {
                 | Self::FallbackServed { .. }
                 | Self::FallbackEnded { .. }
                 | Self::TierSwitched { .. }
+                | Self::PartMissing { .. }
+                | Self::PartReturned { .. }
         )
     }
 }
 
 impl Event {
-    /// Says it in the log: WARN for what got worse, INFO for the rest. The transitions of circuits and
-    /// fallbacks are logged by whoever records them.
+    /// Says it in the log: WARN for what got worse, INFO for the rest. The transitions of circuits,
+    /// fallbacks and parts are logged by whoever records them.
     pub(crate) fn log(&self) {
         match &self.kind {
             EventKind::StatusChanged {
@@ -372,7 +386,9 @@ impl Event {
             | EventKind::CircuitWouldOpen { .. }
             | EventKind::FallbackServed { .. }
             | EventKind::FallbackEnded { .. }
-            | EventKind::TierSwitched { .. } => {}
+            | EventKind::TierSwitched { .. }
+            | EventKind::PartMissing { .. }
+            | EventKind::PartReturned { .. } => {}
         }
     }
 }
