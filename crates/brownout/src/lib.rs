@@ -29,6 +29,7 @@
 //! |---|---|
 //! | [`breaker`] | stops calling a dependency that fails, and finds out by itself when it has recovered |
 //! | [`fallback`] | named tiers that answer when a dependency cannot |
+//! | [`aggregate`] | asks several services for parts of one answer, which comes even when some are missing |
 //! | [`registry`] | the health registry: dependencies, reports, probes, overrides, the degradation level, events |
 //! | [`core`] | what the patterns are built from: verdicts, classifiers, refusals |
 //! | `http`, `grpc` | what judging and refusing need on these protocols |
@@ -51,8 +52,11 @@
 //! |---|---|---|
 //! | `http` | yes | [`http`]: judging and refusing HTTP calls |
 //! | `grpc` | | `grpc`: the same for gRPC, without tonic and without `protoc` |
+//! | `axum` | | parts of an [`aggregate`] as arguments of handlers; needs axum-core only |
+//! | `serde` | | an [`aggregate`]'s partial answer as JSON |
 //! | `coarse-clock` | | [`CircuitBuilder::coarse_clock`](breaker::CircuitBuilder): a cheaper clock of 1 to 4 ms resolution |
 
+pub mod aggregate;
 pub mod breaker;
 pub mod core;
 pub mod fallback;

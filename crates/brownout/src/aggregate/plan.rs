@@ -1,0 +1,37 @@
+use std::time::Duration;
+
+use brownout_registry::DegradationLevel;
+
+use super::{failed::Covered, outcome::Name, spell::Spell};
+
+/// What all calls of an aggregate share: its parts' descriptions and its limits.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) parts: Box<[About]>,
+    pub(super) within: Option<Duration>,
+    pub(super) concurrency: usize,
+    /// Whether any part stands for a dependency.
+    pub(super) has_spells: bool,
+}
+
+/// A part's description.
+#[derive(Debug)]
+pub(super) struct About {
+    pub(super) name: Name,
+    pub(super) required: bool,
+    pub(super) timeout: Option<Duration>,
+    /// Set where the part stands for a dependency.
+    pub(super) spell: Option<Spell>,
+}
+
+impl About {
+    pub(super) fn covered(&self) -> Covered {
+        match &self.spell {
+            Some(spell) => spell.covered(),
+            None => Covered {
+                public_name: None,
+                level: DegradationLevel::Full,
+            },
+        }
+    }
+}
