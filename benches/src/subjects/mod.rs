@@ -9,6 +9,7 @@ use std::fmt;
 use crate::drive::{Answer, Drive, Shape};
 
 pub mod backend;
+mod brownout_aggregate;
 mod brownout_breaker;
 mod brownout_fallback;
 mod brownout_registry;
@@ -35,7 +36,8 @@ pub enum Column {
     Failsafe,
     /// recloser 1.4.
     Recloser,
-    /// What no layer can beat: the bare service, and single operations that layers are made of.
+    /// What no layer can beat: the bare service, single operations that layers are made of, and what one would write by
+    /// hand instead.
     Floor,
 }
 
@@ -172,6 +174,7 @@ pub fn all() -> impl Iterator<Item = &'static Subject> {
         brownout_breaker::SUBJECTS,
         brownout_fallback::SUBJECTS,
         brownout_registry::SUBJECTS,
+        brownout_aggregate::SUBJECTS,
         tower_stack::SUBJECTS,
         tower_resilience::SUBJECTS,
         tower_resilience_health::SUBJECTS,
