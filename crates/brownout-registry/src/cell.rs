@@ -103,18 +103,7 @@ impl<T> OverrideCell<T> {
     /// the registry lives until the subscription is dropped; where the subscription in turn is kept by what `f` owns,
     /// neither is ever dropped. Let `f` own weak references.
     pub fn on_change(&self, f: impl Fn() + Send + Sync + 'static) -> Subscription {
-        let mut callbacks = self
-            .core
-            .callbacks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let id = callbacks.next;
-        callbacks.next += 1;
-        callbacks.list.push((id, Arc::new(f)));
-        Subscription {
-            core: Arc::downgrade(&self.core),
-            id,
-        }
+        self.core.subscribe(f)
     }
 }
 
@@ -169,6 +158,23 @@ impl CellCore {
         );
     }
 
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        f: impl Fn() + Send + Sync + 'static,
+    ) -> Subscription {
+        let mut callbacks = self
+            .callbacks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let id = callbacks.next;
+        callbacks.next += 1;
+        callbacks.list.push((id, Arc::new(f)));
+        Subscription {
+            core: Arc::downgrade(self),
+            id,
+        }
+    }
+
     /// Calls the subscribers. Called outside the registry's lock, and holds none of its own meanwhile.
     pub(crate) fn notify(&self) {
         let callbacks: Vec<Callback> = {
@@ -193,7 +199,7 @@ impl CellCore {
             let panicked = called - returned;
             tracing::error!(
                 panicked,
-                "callbacks on an override's change panicked; they stay registered"
+                "callbacks on a change panicked; they stay registered"
             );
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::overrides::{OverrideId, OverrideValue, Target};
 use crate::snapshot::Moment;
-use crate::vocab::{Criticality, DegradationLevel, Status, SystemHealth};
+use crate::vocab::{Criticality, DegradationLevel, FeatureState, FlagCause, Status, SystemHealth};
 
 /// How many events can be read back.
 pub(crate) const KEPT: usize = 256;
@@ -150,6 +150,13 @@ pub enum EventKind {
         dependency: Arc<str>,
         part: Arc<str>,
         calls: u64,
+    },
+    /// A feature's state changed: what its calls and those who ask for it are told from now on.
+    FlagChanged {
+        flag: Arc<str>,
+        from: FeatureState,
+        to: FeatureState,
+        cause: FlagCause,
     },
 }
 
@@ -304,13 +311,14 @@ impl EventKind {
                 | Self::TierSwitched { .. }
                 | Self::PartMissing { .. }
                 | Self::PartReturned { .. }
+                | Self::FlagChanged { .. }
         )
     }
 }
 
 impl Event {
     /// Says it in the log: WARN for what got worse, INFO for the rest. The transitions of circuits,
-    /// fallbacks and parts are logged by whoever records them.
+    /// fallbacks, parts and flags are logged by whoever records them.
     pub(crate) fn log(&self) {
         match &self.kind {
             EventKind::StatusChanged {
@@ -388,7 +396,8 @@ impl Event {
             | EventKind::FallbackEnded { .. }
             | EventKind::TierSwitched { .. }
             | EventKind::PartMissing { .. }
-            | EventKind::PartReturned { .. } => {}
+            | EventKind::PartReturned { .. }
+            | EventKind::FlagChanged { .. } => {}
         }
     }
 }

@@ -88,7 +88,7 @@
 //! | `HealthChanged`, `LevelChanged` | the system's did | WARN where worse, else INFO |
 //! | `OverrideSet`, `OverrideReleased`, `OverrideExpired` | each time | INFO |
 //! | `ProbeFailed`, `ProbeRecovered` | a probe's verdict turned | WARN, INFO |
-//! | `Circuit…`, `Fallback…` | a layer [recorded](Registry::record) it | by the layer |
+//! | `Circuit…`, `Fallback…`, `Flag…` | a layer [recorded](Registry::record) it | by the layer |
 //!
 //! # Threads, locks and user code
 //!
@@ -135,6 +135,7 @@ pub use snapshot::{DependencyView, Moment, ProbeView, ReportView, Snapshot};
 #[doc(hidden)]
 pub use ticks::Ticks;
 pub use vocab::{
-    CircuitMode, CircuitState, Criticality, DegradationLevel, FeatureState, Status, SystemHealth,
+    CircuitMode, CircuitState, Criticality, DegradationLevel, FeatureState, FlagCause, Status,
+    SystemHealth,
 };
 pub use watch::{View, Watch};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cell::OverrideCell;
+use crate::cell::{OverrideCell, Subscription};
 use crate::clock::DAY;
 use crate::dependency::{Dependency, DependencyBuilder};
 use crate::driver::Driver;
@@ -96,6 +96,15 @@ impl Registry {
         SystemHealth::from_code(self.shared.word() >> 2)
     }
 
+    /// Calls `f` after every change of the [level](Self::level), outside every lock.
+    ///
+    /// A level that falls after its dwell, or because an override expires, is noticed by the next read of the registry,
+    /// or promptly where a [`Driver`] runs. As with [`OverrideCell::on_change`], a panic in `f` is caught and logged,
+    /// `f` runs in the thread that caused the change, and should own no strong handle on the registry.
+    pub fn on_level_change(&self, f: impl Fn() + Send + Sync + 'static) -> Subscription {
+        self.shared.level_callbacks.subscribe(f)
+    }
+
     /// An immutable picture of everything. Pictures are shared until something changes.
     ///
     /// Only what has changed since the last one is drawn anew, but each picture lists every dependency: making one takes
@@ -164,8 +173,9 @@ impl Registry {
     /// Puts a transition of another component into the stream of events.
     ///
     /// It is numbered and kept, but neither logged (whoever has the transition logs it) nor judged (what it means for a
-    /// dependency is a report). Only the kinds that begin with `Circuit`, `Fallback` or `Tier` are taken. The others are the
-    /// registry's own to say: a reader of the stream must be able to rely on them, so they are ignored here.
+    /// dependency is a report). Only the kinds that begin with `Circuit`, `Fallback`, `Tier`, `Part` or `Flag` are taken.
+    /// The others are the registry's own to say: a reader of the stream must be able to rely on them, so they are
+    /// ignored here.
     pub fn record(&self, event: EventKind) {
         if event.is_from_outside() {
             self.shared.change(|state, now| state.record(event, now));

@@ -13,7 +13,7 @@ use crate::cell::{CellCore, OverrideCell};
 use crate::clock::{Clock, VALUE_MASK, packed_deadline};
 use crate::driver::DriverSlot;
 use crate::error::OverrideError;
-use crate::events::{Event, EventLog};
+use crate::events::{Event, EventKind, EventLog};
 use crate::level::{Counts, LevelPolicy};
 use crate::overrides::{Order, OverrideId, OverrideValue};
 use crate::random::Random;
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     /// Wakes watchers and the driver, when something visible or the earliest deadline has changed. It outlives the
     /// registry for as long as somebody waits.
     pub(crate) changed: Arc<Notify>,
+    /// Whom to tell when the level has changed.
+    pub(crate) level_callbacks: Arc<CellCore>,
     pub(crate) random: Random,
     pub(crate) driver: Mutex<DriverSlot>,
 }
@@ -72,6 +74,7 @@ impl Shared {
             asking: Mutex::default(),
             log,
             changed: Arc::new(Notify::new()),
+            level_callbacks: Arc::default(),
             random,
             driver: Mutex::default(),
         });
@@ -223,12 +226,20 @@ impl Effects {
         for cell in &self.cells {
             cell.notify();
         }
+        if self.changes_level() {
+            shared.level_callbacks.notify();
+        }
         for event in &self.events {
             event.log();
         }
         for [dependency, reporter, detail] in &self.details {
             tracing::debug!(%dependency, %reporter, %detail, "dependency report");
         }
+    }
+
+    fn changes_level(&self) -> bool {
+        let mut kinds = self.events.iter().map(|event| &event.kind);
+        kinds.any(|kind| matches!(kind, EventKind::LevelChanged { .. }))
     }
 }
 

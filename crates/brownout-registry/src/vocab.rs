@@ -129,6 +129,22 @@ pub enum FeatureState {
     Disabled,
 }
 
+/// Why a feature's state changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FlagCause {
+    /// Too many of its calls failed.
+    Errors,
+    /// The time is over for which errors had degraded it.
+    Expiry,
+    /// Somebody imposed a state, or that is over.
+    Override,
+    /// The degradation level rose or fell.
+    Level,
+    /// It was configured otherwise.
+    Configured,
+}
+
 words!(Criticality { Optional = "optional", Important = "important", Critical = "critical" });
 words!(Status { Healthy = "healthy", Unknown = "unknown", Degraded = "degraded", Unhealthy = "unhealthy" });
 words!(SystemHealth { Healthy = "healthy", Degraded = "degraded", Critical = "critical" });
@@ -136,6 +152,7 @@ words!(DegradationLevel { Full = "full", Reduced = "reduced", Minimal = "minimal
 words!(CircuitState { Closed = "closed", Open = "open", HalfOpen = "half-open" });
 words!(CircuitMode { ForcedOpen = "forced-open", ForcedClosed = "forced-closed", ObserveOnly = "observe-only" });
 words!(FeatureState { Enabled = "enabled", Degraded = "degraded", Disabled = "disabled" });
+words!(FlagCause { Errors = "errors", Expiry = "expiry", Override = "override", Level = "level", Configured = "configured" });
 
 codes!(Status: Healthy, 1 => Unknown, 2 => Degraded, 3 => Unhealthy);
 codes!(SystemHealth: Healthy, 1 => Degraded, 2 => Critical);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use brownout_registry::{
-    Criticality, DegradationLevel, Event, EventKind, Events, Order, Received, Registry, Report,
-    ReporterKind, Status, SystemHealth,
+    Criticality, DegradationLevel, Event, EventKind, Events, FeatureState, FlagCause, Order,
+    Received, Registry, Report, ReporterKind, Status, SystemHealth,
 };
 use tokio::time::{Instant, advance};
 
@@ -212,4 +212,17 @@ fn nobody_can_record_what_is_the_registrys_own_to_say() {
         to: DegradationLevel::Emergency,
     });
     assert_eq!(registry.recent_events(), []);
+}
+
+#[test]
+fn what_flags_do_is_theirs_to_record() {
+    let registry = Registry::new();
+    let event = EventKind::FlagChanged {
+        flag: "recommendations".into(),
+        from: FeatureState::Enabled,
+        to: FeatureState::Degraded,
+        cause: FlagCause::Errors,
+    };
+    registry.record(event.clone());
+    assert_eq!(registry.recent_events()[0].kind, event);
 }

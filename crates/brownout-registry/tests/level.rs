@@ -270,3 +270,27 @@ async fn counts_say_how_many_there_are() {
         "{optional healthy: 1, critical degraded: 1}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_hears_of_every_change_of_the_level_and_may_call_back() {
+    let registry = Registry::new();
+    let ledger = reporter(&registry, "ledger", Criticality::Critical);
+    let (seen, inner) = (Arc::new(AtomicUsize::new(0)), registry.clone());
+    let count = Arc::clone(&seen);
+    let subscription = registry.on_level_change(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        let _ = (inner.level(), inner.snapshot());
+    });
+    let calls = || seen.load(Ordering::Relaxed);
+    ledger.report(Report::unhealthy("gone").ttl(SECOND));
+    assert_eq!(calls(), 1);
+    // Nothing of the level changes.
+    ledger.report(Report::unhealthy("still gone").ttl(SECOND));
+    assert_eq!(calls(), 1);
+    advance(SECOND + DWELL).await;
+    assert_eq!(registry.level(), DegradationLevel::Full);
+    assert_eq!(calls(), 2);
+    drop(subscription);
+    ledger.report(Report::unhealthy("gone again"));
+    assert_eq!(calls(), 2);
+}

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use brownout_registry::{
-    CircuitMode, CircuitState, Criticality, DegradationLevel, FeatureState, Order, Random,
-    Registry, Status, SystemHealth,
+    CircuitMode, CircuitState, Criticality, DegradationLevel, FeatureState, FlagCause, Order,
+    Random, Registry, Status, SystemHealth,
 };
 
 #[test]
@@ -42,7 +42,8 @@ fn names_can_be_read_back() {
         DegradationLevel,
         CircuitState,
         CircuitMode,
-        FeatureState
+        FeatureState,
+        FlagCause
     );
     assert_eq!(CircuitState::HalfOpen.as_str(), "half-open");
     assert_eq!(format!("{:>12}|", CircuitMode::ForcedOpen), " forced-open|");
