@@ -118,7 +118,8 @@ impl Pass {
             RejectReason::CircuitHalfOpen => 1,
             RejectReason::CircuitRamping => 2,
             RejectReason::CircuitForcedOpen => 3,
-            RejectReason::NotReady => 4,
+            // Not ready: a circuit refuses for no other reason.
+            _ => 4,
         };
         Self::new(
             reason << KIND_BITS | REFUSED,

@@ -64,6 +64,10 @@ pub enum DegradeReason {
     Unhealthy,
     /// Nothing is wrong: the tier was exercised.
     Exercise,
+    /// A feature flag has stepped back.
+    FlagDegraded,
+    /// A feature flag is off.
+    FlagDisabled,
 }
 
 impl DegradeReason {
@@ -76,6 +80,8 @@ impl DegradeReason {
             Self::Unreachable => "unreachable",
             Self::Unhealthy => "unhealthy",
             Self::Exercise => "exercise",
+            Self::FlagDegraded => "flag-degraded",
+            Self::FlagDisabled => "flag-disabled",
         }
     }
 }

@@ -9,12 +9,14 @@
 //! * [`Reject`] says what a refused call turns into: [`Same`] keeps the error type, [`Fail`] boxes it, [`ErrWith`]
 //!   asks a closure; [`Unavailable`](crate::http::Unavailable) answers HTTP and
 //!   [`GrpcUnavailable`](crate::grpc::GrpcUnavailable) gRPC.
+//! * [`MarkDegraded`] says how an answer shows that it is less than it could be.
 
 pub(crate) mod caught;
 mod cause;
 mod classify;
 pub(crate) mod config;
 mod degraded;
+pub(crate) mod mark;
 mod observe;
 mod reject;
 mod rejected;
@@ -23,12 +25,15 @@ pub(crate) mod threads;
 pub(crate) mod unwind;
 mod verdict;
 
+#[cfg(feature = "http")]
+pub use self::mark::InExtensions;
 pub use self::verdict::Verdict;
 pub use self::{
     cause::{Cause, CauseKind},
     classify::{Classify, ErrIsFailure},
     config::{ConfigError, Ratio},
     degraded::{DegradeReason, Degraded, Marks},
+    mark::{MarkDegraded, MarkWith, Unmarked},
     observe::{AtHead, Observe, Settle},
     reject::{BoxError, ErrWith, Fail, Reject, Same},
     rejected::{Origin, RejectReason, Rejected, refusal_of},

@@ -29,6 +29,10 @@ pub enum RejectReason {
     CircuitForcedOpen,
     /// The service did not become ready in time.
     NotReady,
+    /// A feature flag has stepped back, and nothing simpler stands in for the service.
+    FlagDegraded,
+    /// A feature flag is off.
+    FlagDisabled,
 }
 
 impl RejectReason {
@@ -40,6 +44,8 @@ impl RejectReason {
             Self::CircuitRamping => "circuit-ramping",
             Self::CircuitForcedOpen => "circuit-forced-open",
             Self::NotReady => "not-ready",
+            Self::FlagDegraded => "flag-degraded",
+            Self::FlagDisabled => "flag-disabled",
         }
     }
 
@@ -50,6 +56,8 @@ impl RejectReason {
             Self::CircuitHalfOpen => "Circuit half-open",
             Self::CircuitRamping => "Circuit recovering",
             Self::NotReady => "Service not ready",
+            Self::FlagDegraded => "Feature degraded",
+            Self::FlagDisabled => "Feature disabled",
         }
     }
 }
@@ -77,7 +85,7 @@ impl Rejected {
         }
     }
 
-    /// The name of the dependency whose guard refused the call.
+    /// The name of the dependency whose guard refused the call; where a feature flag did, the flag's.
     pub fn dependency(&self) -> &str {
         &self.origin.0.name
     }
@@ -180,6 +188,21 @@ impl Origin {
             name: dependency.name().to_owned(),
             public_name: dependency.public_name().map(ToOwned::to_owned),
             random: dependency.registry().random(),
+            epoch,
+        }))
+    }
+
+    /// The origin of refusals by something that has names of its own.
+    pub(crate) fn named(
+        name: &str,
+        public_name: Option<&str>,
+        random: Random,
+        epoch: Instant,
+    ) -> Self {
+        Self(Arc::new(Names {
+            name: name.to_owned(),
+            public_name: public_name.map(ToOwned::to_owned),
+            random,
             epoch,
         }))
     }

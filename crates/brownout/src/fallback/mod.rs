@@ -242,7 +242,6 @@ pub mod future;
 mod join;
 mod judge;
 mod layer;
-mod mark;
 mod plan;
 mod requests;
 mod run;
@@ -250,6 +249,8 @@ mod service;
 mod tier;
 mod timer;
 mod watch;
+
+use crate::core::mark;
 
 /// What a chain is made of: the strategies behind [`FallbackBuilder`]'s methods, and the types that they work on.
 /// Most users never name them.

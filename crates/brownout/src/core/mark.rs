@@ -1,8 +1,8 @@
 use std::fmt;
 
-use crate::core::Degraded;
+use super::Degraded;
 
-/// Marks an answer that a tier gave in the primary's place.
+/// Marks an answer that somebody gave in the place of the service that was asked.
 ///
 /// It sits on the layer rather than on the answer's type, so that types of other crates can be marked too.
 pub trait MarkDegraded<Res> {
@@ -15,7 +15,7 @@ pub trait MarkDegraded<Res> {
 
 /// Leaves answers as they are. What `for_results()` picks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Unmarked(pub(super) ());
+pub struct Unmarked(pub(crate) ());
 
 impl<Res> MarkDegraded<Res> for Unmarked {
     const MARKS: bool = false;
@@ -26,7 +26,7 @@ impl<Res> MarkDegraded<Res> for Unmarked {
 
 /// Marks by a closure.
 #[derive(Clone, Copy)]
-pub struct MarkWith<F>(pub(super) F);
+pub struct MarkWith<F>(pub(crate) F);
 
 impl<Res, F: Fn(&mut Res, Degraded)> MarkDegraded<Res> for MarkWith<F> {
     fn mark(&self, response: &mut Res, mark: Degraded) {
@@ -40,17 +40,17 @@ impl<F> fmt::Debug for MarkWith<F> {
     }
 }
 
-/// Adds to the [`Marks`](crate::core::Marks) in a response's extensions. What `for_http()` and `for_grpc()` pick.
+/// Adds to the [`Marks`](super::Marks) in a response's extensions. What `for_http()` and `for_grpc()` pick.
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct InExtensions(pub(super) ());
+pub struct InExtensions(pub(crate) ());
 
 #[cfg(feature = "http")]
 impl<B> MarkDegraded<http::Response<B>> for InExtensions {
     fn mark(&self, response: &mut http::Response<B>, mark: Degraded) {
         response
             .extensions_mut()
-            .get_or_insert_default::<crate::core::Marks>()
+            .get_or_insert_default::<super::Marks>()
             .push(mark);
     }
 }
