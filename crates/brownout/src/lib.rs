@@ -29,6 +29,7 @@
 //! |---|---|
 //! | [`breaker`] | stops calling a dependency that fails, and finds out by itself when it has recovered |
 //! | [`fallback`] | named tiers that answer when a dependency cannot |
+//! | [`flag`] | features that step back when they fail, when the system is degraded, or when people say so |
 //! | [`aggregate`] | asks several services for parts of one answer, which comes even when some are missing |
 //! | [`registry`] | the health registry: dependencies, reports, probes, overrides, the degradation level, events |
 //! | [`core`] | what the patterns are built from: verdicts, classifiers, refusals |
@@ -60,6 +61,7 @@ pub mod aggregate;
 pub mod breaker;
 pub mod core;
 pub mod fallback;
+pub mod flag;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 #[cfg(feature = "http")]

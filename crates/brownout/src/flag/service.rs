@@ -1,0 +1,278 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use brownout_registry::FeatureState;
+use tower_service::Service;
+
+use crate::core::{MarkDegraded, Observe, Reject, Settle, unwind::OnUnwind};
+
+use super::{
+    cell::Leave,
+    future::{ResponseFuture, Run},
+    handle::Flag,
+    standby::{Nobody, Standby},
+    ticket::Ticket,
+    waiting::Waiting,
+    word::Word,
+};
+
+/// A service that is the full form of a feature, behind its flag. Made by [`FlagLayer`](super::FlagLayer).
+///
+/// While the flag is degraded or disabled it is ready at once, without polling its inner service; that call goes to
+/// whoever stands in, or is refused. A clone shares the flag and copies no readiness.
+pub struct Flagged<S, O, R, M, D = Nobody, X = Nobody> {
+    inner: S,
+    flag: Flag,
+    parts: Parts<O, R, M, D, X>,
+    ready: Ready,
+    waiting: Option<Waiting>,
+}
+
+/// What a layer hands to its services, besides the flag.
+#[derive(Clone)]
+pub(super) struct Parts<O, R, M, D, X> {
+    pub(super) observe: O,
+    pub(super) reject: R,
+    pub(super) mark: M,
+    pub(super) degraded: D,
+    pub(super) disabled: X,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    /// The flag decides once the call is made: the inner service is ready, or was never asked.
+    ToCall,
+    /// The call will not reach the inner service, whatever changes meanwhile: it was not made ready, for this state.
+    Bypass(FeatureState),
+}
+
+impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
+    pub(super) fn new(inner: S, flag: Flag, parts: Parts<O, R, M, D, X>) -> Self {
+        Self {
+            inner,
+            flag,
+            parts,
+            ready: Ready::ToCall,
+            waiting: None,
+        }
+    }
+
+    /// The flag.
+    pub fn flag(&self) -> &Flag {
+        &self.flag
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, mutably.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the flag off.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+type FutureOf<S, Req, O, R, M, D, X> = ResponseFuture<
+    <S as Service<Req>>::Future,
+    <D as Standby<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Future,
+    <X as Standby<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Future,
+    O,
+    R,
+    M,
+>;
+
+impl<S, Req, O, R, M, D, X> Service<Req> for Flagged<S, O, R, M, D, X>
+where
+    S: Service<Req>,
+    O: Observe<Ticket, S::Response, S::Error> + Clone,
+    R: Reject<O::Response, S::Error> + Clone,
+    M: MarkDegraded<S::Response> + Clone,
+    D: Standby<Req, S::Response, S::Error>,
+    X: Standby<Req, S::Response, S::Error>,
+{
+    type Response = R::Response;
+    type Error = R::Error;
+    type Future = FutureOf<S, Req, O, R, M, D, X>;
+
+    // The functions of a call are small, and each hands its values straight to the next: inlined, they stay in
+    // registers (`cargo xtask bench --rows flag-enabled`).
+    #[allow(clippy::inline_always, reason = "measured, see above")]
+    #[inline(always)]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.flag.is_plainly_enabled() && self.waiting.is_none() {
+            let unwinding = OnUnwind(|| self.flag.cell().failed_readiness());
+            let polled = self.inner.poll_ready(cx);
+            unwinding.disarm();
+            if matches!(polled, Poll::Ready(Ok(()))) {
+                self.ready = Ready::ToCall;
+                return Poll::Ready(Ok(()));
+            }
+            return self
+                .not_ready(polled, cx)
+                .map_err(|error| self.parts.reject.fail(error));
+        }
+        self.poll_ready_otherwise(cx)
+            .map_err(|error| self.parts.reject.fail(error))
+    }
+
+    #[allow(clippy::inline_always, reason = "see `poll_ready`")]
+    #[inline(always)]
+    fn call(&mut self, request: Req) -> Self::Future {
+        if self.ready == Ready::ToCall
+            && let Some(word) = self.flag.cell().admit_plainly()
+        {
+            return self.call_inner(request, word);
+        }
+        let promised = match std::mem::replace(&mut self.ready, Ready::ToCall) {
+            Ready::ToCall => None,
+            Ready::Bypass(state) => Some(state),
+        };
+        match self.flag.cell().admit(promised) {
+            Leave::Enter(word) => self.call_inner(request, word),
+            Leave::Divert(state, until) => self.divert(request, state, until),
+        }
+    }
+}
+
+impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
+    #[inline(never)]
+    fn poll_ready_otherwise<Req>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Req>,
+    {
+        self.ready = Ready::ToCall;
+        let state = self.flag.state();
+        if state != FeatureState::Enabled {
+            self.waiting = None;
+            self.ready = Ready::Bypass(state);
+            return Poll::Ready(Ok(()));
+        }
+        let unwinding = OnUnwind(|| self.flag.cell().failed_readiness());
+        let polled = self.inner.poll_ready(cx);
+        unwinding.disarm();
+        self.not_ready(polled, cx)
+    }
+
+    /// What to make of the inner service's readiness, if it was not simply ready.
+    #[cold]
+    fn not_ready<Req>(
+        &mut self,
+        polled: Poll<Result<(), S::Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Req>,
+    {
+        self.ready = Ready::ToCall;
+        if polled.is_ready() {
+            self.waiting = None;
+            return polled.map_err(|error| {
+                self.flag.cell().failed_readiness();
+                error
+            });
+        }
+        loop {
+            let waiting = self
+                .waiting
+                .get_or_insert_with(|| Waiting::new(self.flag.changed()));
+            let changed = waiting.poll(cx);
+            // Looked at only now that a change would wake us.
+            let state = self.flag.state();
+            if state != FeatureState::Enabled {
+                // The inner service is no longer needed.
+                self.waiting = None;
+                self.ready = Ready::Bypass(state);
+                return Poll::Ready(Ok(()));
+            }
+            ready!(changed);
+            self.waiting = None;
+        }
+    }
+
+    #[allow(clippy::inline_always, reason = "see `poll_ready`")]
+    #[inline(always)]
+    fn call_inner<Req>(&mut self, request: Req, word: Word) -> FutureOf<S, Req, O, R, M, D, X>
+    where
+        S: Service<Req>,
+        O: Clone,
+        R: Clone,
+        M: Clone,
+        D: Standby<Req, S::Response, S::Error>,
+        X: Standby<Req, S::Response, S::Error>,
+    {
+        let mut ticket = Ticket::new(Arc::clone(self.flag.cell()), word);
+        // A panic in `call` fails the call that was let in.
+        let unwinding = OnUnwind(|| ticket.take().failure());
+        let future = self.inner.call(request);
+        unwinding.disarm();
+        self.parts.future(Run::Full(future, ticket))
+    }
+
+    #[inline(never)]
+    fn divert<Req>(
+        &mut self,
+        request: Req,
+        state: FeatureState,
+        until: Option<u64>,
+    ) -> FutureOf<S, Req, O, R, M, D, X>
+    where
+        S: Service<Req>,
+        O: Clone,
+        R: Clone,
+        M: Clone,
+        D: Standby<Req, S::Response, S::Error>,
+        X: Standby<Req, S::Response, S::Error>,
+    {
+        let cell = self.flag.cell();
+        let answering = if state == FeatureState::Disabled {
+            let future = self.parts.disabled.answer(request);
+            future.map(|future| Run::Disabled(future, Arc::clone(cell)))
+        } else {
+            let future = self.parts.degraded.answer(request);
+            future.map(|future| Run::Degraded(future, Arc::clone(cell)))
+        };
+        let refused = || Run::Refused(Some(cell.rejected(state, until)));
+        self.parts.future(answering.unwrap_or_else(refused))
+    }
+}
+
+impl<O: Clone, R: Clone, M: Clone, D, X> Parts<O, R, M, D, X> {
+    #[allow(clippy::inline_always, reason = "see `Flagged::poll_ready`")]
+    #[inline(always)]
+    fn future<F, G, H>(&self, run: Run<F, G, H>) -> ResponseFuture<F, G, H, O, R, M> {
+        ResponseFuture::new(
+            run,
+            self.observe.clone(),
+            self.reject.clone(),
+            self.mark.clone(),
+        )
+    }
+}
+
+impl<S: Clone, O, R, M, D, X> Clone for Flagged<S, O, R, M, D, X>
+where
+    Parts<O, R, M, D, X>: Clone,
+{
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.flag.clone(), self.parts.clone())
+    }
+}
+
+impl<S: fmt::Debug, O, R, M, D, X> fmt::Debug for Flagged<S, O, R, M, D, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flagged")
+            .field("inner", &self.inner)
+            .field("flag", &self.flag)
+            .field("ready", &self.ready)
+            .finish_non_exhaustive()
+    }
+}
