@@ -12,6 +12,7 @@ pub mod backend;
 mod brownout_aggregate;
 mod brownout_breaker;
 mod brownout_fallback;
+mod brownout_flag;
 mod brownout_registry;
 mod failsafe;
 mod limits;
@@ -173,6 +174,7 @@ pub fn all() -> impl Iterator<Item = &'static Subject> {
     [
         brownout_breaker::SUBJECTS,
         brownout_fallback::SUBJECTS,
+        brownout_flag::SUBJECTS,
         brownout_registry::SUBJECTS,
         brownout_aggregate::SUBJECTS,
         tower_stack::SUBJECTS,
