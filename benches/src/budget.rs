@@ -198,6 +198,7 @@ pub const PATHS: &[Path] = &[
         "flag enabled, counting by ratio, success",
         gated(Ceiling::AtMost(100), 1.7),
     ),
+    path("flag-state", "flag's state read", read(20)),
     path("health-level", "health level read", read(10)),
     path(
         "health-status",

@@ -66,8 +66,14 @@ impl Shared {
         if word.is_plain() {
             word.rest()
         } else {
-            self.standing().state
+            self.state_otherwise()
         }
+    }
+
+    // Apart, so that the way above needs no room on the stack.
+    #[inline(never)]
+    fn state_otherwise(&self) -> FeatureState {
+        self.standing().state
     }
 
     /// Looks closely, and sees to it that what has changed since somebody last did is told.
