@@ -123,7 +123,7 @@ fn features(workspace: &Workspace) -> Result<Outcome, Failure> {
 fn loom(workspace: &Workspace) -> Result<Outcome, Failure> {
     // Optimised, because loom runs a test once an interleaving; in a folder of its own, because the flag would
     // otherwise rebuild everything twice.
-    let command = Cmd::cargo(workspace, "test -p brownout --release --lib breaker::loom")
+    let command = Cmd::cargo(workspace, "test -p brownout --release --lib loom::")
         .arg("--target-dir")
         .arg(workspace.target.join("loom"))
         .flags("RUSTFLAGS", "--cfg brownout_loom");

@@ -162,6 +162,8 @@ mod flags;
 pub mod future;
 mod handle;
 mod layer;
+#[cfg(all(test, brownout_loom))]
+mod loom;
 mod parts;
 mod service;
 mod settings;

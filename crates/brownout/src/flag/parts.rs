@@ -69,7 +69,7 @@ impl Parts {
     }
 }
 
-#[cfg(all(test, not(brownout_loom)))]
+#[cfg(test)]
 mod tests {
     use FeatureState::{Degraded, Disabled, Enabled};
 

@@ -16,7 +16,6 @@ use super::{
     standby::{Nobody, Standby},
     ticket::Ticket,
     waiting::Waiting,
-    word::Word,
 };
 
 /// A service that is the full form of a feature, behind its flag. Made by [`FlagLayer`](super::FlagLayer).
@@ -127,17 +126,23 @@ where
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
-        if self.ready == Ready::ToCall
-            && let Some(word) = self.flag.cell().admit_plainly()
-        {
-            return self.call_inner(request, word);
+        if self.ready == Ready::ToCall {
+            let cell = self.flag.cell();
+            if let Some(word) = cell.admit_plainly() {
+                let ticket = Ticket::new(Arc::clone(cell), word);
+                return self.call_inner(request, ticket);
+            }
         }
         let promised = match std::mem::replace(&mut self.ready, Ready::ToCall) {
             Ready::ToCall => None,
             Ready::Bypass(state) => Some(state),
         };
-        match self.flag.cell().admit(promised) {
-            Leave::Enter(word) => self.call_inner(request, word),
+        let cell = self.flag.cell();
+        match cell.admit(promised) {
+            Leave::Enter(word) => {
+                let ticket = Ticket::new(Arc::clone(cell), word);
+                self.call_inner(request, ticket)
+            }
             Leave::Divert(state, until) => self.divert(request, state, until),
         }
     }
@@ -200,7 +205,11 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
 
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]
     #[inline(always)]
-    fn call_inner<Req>(&mut self, request: Req, word: Word) -> FutureOf<S, Req, O, R, M, D, X>
+    fn call_inner<Req>(
+        &mut self,
+        request: Req,
+        mut ticket: Ticket,
+    ) -> FutureOf<S, Req, O, R, M, D, X>
     where
         S: Service<Req>,
         O: Clone,
@@ -209,7 +218,6 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
         D: Standby<Req, S::Response, S::Error>,
         X: Standby<Req, S::Response, S::Error>,
     {
-        let mut ticket = Ticket::new(Arc::clone(self.flag.cell()), word);
         // A panic in `call` fails the call that was let in.
         let unwinding = OnUnwind(|| ticket.take().failure());
         let future = self.inner.call(request);

@@ -106,7 +106,7 @@ fn share(n: u64, part: Nanos, whole: Nanos) -> u64 {
     u64::try_from(share).unwrap_or(n)
 }
 
-#[cfg(all(test, not(brownout_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
