@@ -15,7 +15,7 @@ use crate::report::{Reporter, ReporterKind};
 use crate::shared::Shared;
 use crate::state::Place;
 use crate::text::{MAX_NAME, bounded, cut, is_text};
-use crate::vocab::{CircuitMode, Criticality, Status};
+use crate::vocab::{CircuitMode, Criticality, DegradationLevel, Status};
 
 /// Describes a dependency to register or find; made by [`Registry::dependency`].
 #[derive(Debug, Clone)]
@@ -184,6 +184,16 @@ impl Dependency {
     #[inline]
     pub fn status_without_traffic(&self) -> Status {
         Status::from_code(self.word() >> 2)
+    }
+
+    /// The degradation level that would follow at this moment, without any dwell, if the circuits of this dependency
+    /// said nothing. An override of the level counts as ever.
+    ///
+    /// This is what a gate on the level that *switches traffic to this very dependency* must act on while the two
+    /// statuses above differ, for the same reason. It takes the registry's lock, and asks the level policy where it has
+    /// not been asked for such counts before: not for every call while all is well.
+    pub fn level_without_circuits(&self) -> DegradationLevel {
+        self.registry.level_without_circuits(self.core.index)
     }
 
     /// A slot of its own for a reporter. The name is for display, bounded to 128 bytes and cleaned as a

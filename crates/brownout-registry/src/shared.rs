@@ -19,7 +19,7 @@ use crate::overrides::{Order, OverrideId, OverrideValue};
 use crate::random::Random;
 use crate::report::Report;
 use crate::state::{Place, State};
-use crate::vocab::FeatureState;
+use crate::vocab::{DegradationLevel, FeatureState};
 
 pub(crate) struct Shared {
     /// The earliest deadline of all, then two bits of health, then two of level. Written under the lock.
@@ -145,6 +145,17 @@ impl Shared {
         }
         self.word.store(state.word(), Ordering::Release);
         state.take_effects()
+    }
+
+    pub(crate) fn level_without_circuits(&self, dependency: u32) -> DegradationLevel {
+        loop {
+            match self.change(|state, _| state.level_without_circuits(dependency)) {
+                Ok(level) => return level,
+                // From within the policy, what is published is all there is.
+                Err(_) if self.is_asking() => return DegradationLevel::from_code(self.word()),
+                Err(unknown) => self.ask(unknown),
+            }
+        }
     }
 
     /// Asks the policy, with the lock released, and remembers the answer.

@@ -212,6 +212,27 @@ impl State {
         Ok(())
     }
 
+    /// The level that would follow at this moment, without any dwell, if the circuits of one dependency said nothing.
+    /// Fails with the counts if the policy must be asked.
+    pub(crate) fn level_without_circuits(
+        &mut self,
+        index: u32,
+    ) -> Result<DegradationLevel, Counts> {
+        if self.level_overrides.top().is_some() {
+            return Ok(self.level);
+        }
+        let entry = &self.entries[index as usize];
+        let criticality = entry.core.criticality();
+        let mut counts = self.counts;
+        counts.remove(criticality, entry.status);
+        counts.add(criticality, entry.without_circuits);
+        if self.asks {
+            self.answers.take(&counts).ok_or(counts)
+        } else {
+            Ok(StandardPolicy.level(&counts))
+        }
+    }
+
     /// Takes what the policy has answered, nothing where it panicked.
     pub(crate) fn answer(&mut self, counts: Counts, answer: Option<DegradationLevel>) {
         match answer {

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use brownout_registry::{
-    Counts, Criticality, DegradationLevel, LevelPolicy, Registry, Report, Reporter, ReporterKind,
-    StandardPolicy, Status,
+    Counts, Criticality, DegradationLevel, LevelPolicy, Order, Registry, Report, Reporter,
+    ReporterKind, StandardPolicy, Status,
 };
 use tokio::time::advance;
 
@@ -293,4 +293,60 @@ async fn a_callback_hears_of_every_change_of_the_level_and_may_call_back() {
     drop(subscription);
     ledger.report(Report::unhealthy("gone again"));
     assert_eq!(calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_level_without_a_dependencys_circuits_is_that_of_all_others() {
+    for asks in [false, true] {
+        let mut builder = Registry::builder();
+        if asks {
+            builder = builder.level_policy(|counts: &Counts| StandardPolicy.level(counts));
+        }
+        let registry = builder.build().unwrap();
+        let recs = registry.dependency("recs").register().unwrap();
+        let circuit = recs.reporter(ReporterKind::Circuit, "breaker");
+        circuit.report(Report::unhealthy("circuit open"));
+        assert_eq!(registry.level(), DegradationLevel::Reduced);
+        assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+        // What others say of it counts, and so does every other dependency.
+        let other = reporter(&registry, "ledger", Criticality::Critical);
+        other.report(Report::unhealthy("gone"));
+        assert_eq!(recs.level_without_circuits(), DegradationLevel::Emergency);
+        other.report(Report::healthy());
+        let probe = recs.reporter(ReporterKind::Probe, "probe");
+        probe.report(Report::unhealthy("gone"));
+        assert_eq!(recs.level_without_circuits(), DegradationLevel::Reduced);
+        // There is no dwell in it.
+        probe.report(Report::healthy());
+        assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+        assert_eq!(registry.level(), DegradationLevel::Emergency);
+        let order = Order::new("kim", "rehearsal", SECOND);
+        registry
+            .override_level(DegradationLevel::Minimal, order)
+            .unwrap();
+        assert_eq!(recs.level_without_circuits(), DegradationLevel::Minimal);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_panics_or_asks_for_the_level_without_circuits_gets_an_answer() {
+    let asked = Arc::new(std::sync::Mutex::new(None::<brownout_registry::Dependency>));
+    let asking = Arc::clone(&asked);
+    let policy = move |counts: &Counts| {
+        let dependency = asking.lock().unwrap().clone();
+        if let Some(dependency) = dependency {
+            dependency.level_without_circuits();
+        }
+        assert!(counts.total() != 2, "a policy that panics");
+        StandardPolicy.level(counts)
+    };
+    let registry = Registry::builder().level_policy(policy).build().unwrap();
+    let recs = registry.dependency("recs").register().unwrap();
+    *asked.lock().unwrap() = Some(recs.clone());
+    let circuit = recs.reporter(ReporterKind::Circuit, "breaker");
+    circuit.report(Report::unhealthy("circuit open"));
+    assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+    registry.dependency("ledger").register().unwrap();
+    assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+    asked.lock().unwrap().take();
 }
