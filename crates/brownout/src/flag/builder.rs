@@ -1,23 +1,24 @@
 use std::{fmt, time::Duration};
 
-use brownout_registry::{DegradationLevel, FeatureState};
+use brownout_registry::{DegradationLevel, Dependency, FeatureState};
 
 use crate::core::{
     ConfigError,
     config::{count, duration, ratio},
 };
 
-use super::{flags::Flags, handle::Flag, settings::Settings};
+use super::{
+    flags::Flags,
+    handle::{Description, Flag},
+    settings::Settings,
+};
 
 /// Builds a [`Flag`] that is not like the default one. The first value out of range is reported by
 /// [`build`](Self::build), with its field.
 #[must_use = "there is no flag until `build` is called"]
 pub struct FlagBuilder {
     flags: Flags,
-    name: String,
-    public_name: Option<String>,
-    configured: FeatureState,
-    settings: Settings,
+    flag: Description,
     error: Option<ConfigError>,
 }
 
@@ -28,22 +29,35 @@ impl FlagBuilder {
     pub(super) fn new(flags: &Flags, name: String) -> Self {
         Self {
             flags: flags.clone(),
-            name,
-            public_name: None,
-            configured: FeatureState::Enabled,
-            settings: Settings::default(),
+            flag: Description {
+                name,
+                public_name: None,
+                dependency: None,
+                configured: FeatureState::Enabled,
+                settings: Settings::default(),
+            },
             error: None,
         }
     }
 
+    /// The dependency that the feature calls, in the same registry: what the flag switches traffic to.
+    ///
+    /// A [level gate](Self::degrade_at) then disregards what that dependency's own circuits say, so that it does not
+    /// keep away the traffic with which they find out about recovery. Where no other is given, the dependency's public
+    /// name is the flag's too.
+    pub fn dependency(mut self, dependency: &Dependency) -> Self {
+        self.flag.dependency = Some(dependency.clone());
+        self
+    }
+
     /// The name that strangers may see, in marks and refusals: 1 to 128 visible ASCII characters, or spaces. Without
-    /// one, the flag is left out of public answers.
+    /// one, the flag is unnamed in public answers.
     pub fn public_name(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         let valid = (1..=MAX_NAME).contains(&name.len())
             && name.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if valid {
-            self.public_name = Some(name);
+            self.flag.public_name = Some(name);
             return self;
         }
         let given = format!("{:?}", name.chars().take(64).collect::<String>());
@@ -110,7 +124,7 @@ impl FlagBuilder {
 
     /// Lets all calls in at once when the time to live is over.
     pub fn no_ramp(mut self) -> Self {
-        self.settings.ramp = None;
+        self.flag.settings.ramp = None;
         self
     }
 
@@ -131,7 +145,7 @@ impl FlagBuilder {
     /// The state that the flag has where nothing makes it worse. Default `Enabled`. It can be changed at run time, by
     /// [`Flag::configure`].
     pub fn configured(mut self, state: FeatureState) -> Self {
-        self.configured = state;
+        self.flag.configured = state;
         self
     }
 
@@ -146,7 +160,7 @@ impl FlagBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let settings = self.settings;
+        let settings = &self.flag.settings;
         if settings.ttl > settings.ttl_at_most {
             return Err(ConfigError::new(
                 "ttl",
@@ -166,8 +180,7 @@ impl FlagBuilder {
                 format!("it must be a milder level than `disable_at`, which is {disable_at}"),
             ));
         }
-        self.flags
-            .add(&self.name, self.public_name, self.configured, settings)
+        self.flags.add(self.flag)
     }
 
     fn set<T>(
@@ -177,7 +190,7 @@ impl FlagBuilder {
     ) -> Self {
         match value {
             Ok(value) => {
-                apply(&mut self.settings, value);
+                apply(&mut self.flag.settings, value);
                 self
             }
             Err(error) => self.refuse(error),
@@ -204,9 +217,9 @@ fn gate(field: &'static str, level: DegradationLevel) -> Result<DegradationLevel
 impl fmt::Debug for FlagBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlagBuilder")
-            .field("name", &self.name)
-            .field("configured", &self.configured)
-            .field("settings", &self.settings)
+            .field("name", &self.flag.name)
+            .field("configured", &self.flag.configured)
+            .field("settings", &self.flag.settings)
             .finish_non_exhaustive()
     }
 }

@@ -48,7 +48,7 @@ impl Cell {
             origin: Origin::named(
                 &shared.name,
                 shared.public_name.as_deref(),
-                shared.registry.random(),
+                shared.outside.registry.random(),
                 shared.epoch,
             ),
             shared: Arc::clone(shared),
@@ -160,7 +160,7 @@ impl Cell {
             dependency: self.shared.public_name.clone(),
             tier: Some(tier.into()),
             reason,
-            level: self.shared.registry.level(),
+            level: self.shared.outside.registry.level(),
             age: None,
         }
     }

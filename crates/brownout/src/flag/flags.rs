@@ -4,11 +4,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use brownout_registry::{FeatureState, RegisterError, Registry};
+use brownout_registry::{RegisterError, Registry};
 
 use crate::core::ConfigError;
 
-use super::{builder::FlagBuilder, handle::Flag, settings::Settings};
+use super::{
+    builder::FlagBuilder,
+    handle::{Description, Flag},
+};
 
 /// The feature flags of a system, over its registry: they live in memory, follow the registry's level and overrides,
 /// and put their changes into its event stream.
@@ -67,42 +70,30 @@ impl Flags {
         &self.registry
     }
 
-    pub(super) fn add(
-        &self,
-        name: &str,
-        public_name: Option<String>,
-        configured: FeatureState,
-        settings: Settings,
-    ) -> Result<Flag, ConfigError> {
+    pub(super) fn add(&self, described: Description) -> Result<Flag, ConfigError> {
+        let name: Arc<str> = described.name.as_str().into();
         let refused =
             |allowed: String| ConfigError::new("name", format_args!("{name:.64}"), allowed);
         let taken =
             || refused("a flag of that name exists already; `Flags::get` finds it".to_owned());
-        if self.get(name).is_some() {
+        if self.get(&name).is_some() {
             return Err(taken());
         }
         let imposed = self
             .registry
-            .flag_override(name)
+            .flag_override(&name)
             .map_err(|error| match error {
                 RegisterError::Invalid { allowed, .. } => refused(format!("it takes {allowed}")),
                 other => refused(other.to_string()),
             })?;
         // Made before the lock is taken: it calls the registry, which may call anybody.
-        let flag = Flag::new(
-            &self.registry,
-            imposed,
-            name.into(),
-            public_name,
-            configured,
-            settings,
-        );
+        let flag = Flag::new(&self.registry, imposed, described);
         let mut flags = self.lock();
-        if flags.contains_key(name) {
+        if flags.contains_key(&name) {
             drop(flags);
             return Err(taken());
         }
-        flags.insert(name.into(), flag.clone());
+        flags.insert(Arc::clone(&name), flag.clone());
         Ok(flag)
     }
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use brownout_registry::{FeatureState, OverrideCell, Registry, Subscription};
+use brownout_registry::{Dependency, FeatureState, OverrideCell, Registry, Subscription};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::core::{Rejected, threads};
@@ -9,6 +9,7 @@ use super::{
     cell::{Cell, Leave},
     counts::{STRIPES, Totals},
     engine::Engine,
+    outside::Outside,
     settings::Settings,
     shared::{Shared, Why},
     ticket::Ticket,
@@ -27,6 +28,15 @@ struct Handles {
     cells: [Arc<Cell>; STRIPES],
     /// Tell the flag when an operator steps in, and when the system's level changes.
     _subscriptions: [Option<Subscription>; 2],
+}
+
+/// What describes a new flag.
+pub(super) struct Description {
+    pub(super) name: String,
+    pub(super) public_name: Option<String>,
+    pub(super) dependency: Option<Dependency>,
+    pub(super) configured: FeatureState,
+    pub(super) settings: Settings,
 }
 
 /// A picture of a flag at one moment.
@@ -52,18 +62,19 @@ impl Flag {
     pub(super) fn new(
         registry: &Registry,
         imposed: OverrideCell<FeatureState>,
-        name: Arc<str>,
-        public_name: Option<String>,
-        configured: FeatureState,
-        settings: Settings,
+        described: Description,
     ) -> Self {
+        let settings = described.settings;
         let gated = settings.is_gated();
+        let public_name = described.public_name.or_else(|| {
+            let public_name = described.dependency.as_ref()?.public_name()?;
+            Some(public_name.to_owned())
+        });
         let shared = Arc::new(Shared {
-            name,
+            name: described.name.into(),
             public_name: public_name.map(Arc::from),
-            engine: Engine::new(settings, configured, STRIPES),
-            registry: registry.clone(),
-            imposed,
+            engine: Engine::new(settings, described.configured, STRIPES),
+            outside: Outside::new(registry, imposed, described.dependency),
             random: registry.random(),
             epoch: Instant::now(),
             changed: Arc::new(Notify::new()),
@@ -77,7 +88,7 @@ impl Flag {
             }
         };
         let subscriptions = [
-            Some(shared.imposed.on_change(see())),
+            Some(shared.outside.imposed.on_change(see())),
             gated.then(|| registry.on_level_change(see())),
         ];
         // Something may have been imposed before we listened.

@@ -43,9 +43,10 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = Registry::new();
+//! let exchange = registry.dependency("exchange").public_name("prices").register()?;
 //! let flag = Flags::new(&registry)
 //!     .builder("live_prices")
-//!     .public_name("prices")
+//!     .dependency(&exchange)
 //!     .errors(20)
 //!     .min_ratio(0.1)
 //!     .ttl(Duration::from_secs(60))
@@ -100,8 +101,9 @@
 //! other traffic report, and the word of an open circuit drives it only until that circuit is due for a probe. Errors
 //! and level are apart: a level that recovers does not forget the errors.
 //!
-//! A circuit's refusals say nothing about the feature, and do not count
-//! ([`for_results`](FlagLayer::for_results) must be told to know them).
+//! Name the [dependency](FlagBuilder::dependency) that the feature calls. What its own circuits say then never moves the
+//! flag by way of the level: they need the feature's traffic to find out about recovery. Nor do a circuit's refusals
+//! count, which say nothing about the feature ([`for_results`](FlagLayer::for_results) must be told to know them).
 //!
 //! # Defaults
 //!
@@ -164,6 +166,7 @@ mod handle;
 mod layer;
 #[cfg(all(test, brownout_loom))]
 mod loom;
+mod outside;
 mod parts;
 mod service;
 mod settings;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use brownout_registry::{DegradationLevel, FeatureState, OverrideCell, Random, Registry};
+use brownout_registry::{DegradationLevel, FeatureState, Random};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::core::unwind::OnUnwind;
 
 use super::{
     engine::Engine,
+    outside::Outside,
     parts::View,
     settings::{Nanos, nanos},
     voice,
@@ -19,8 +20,7 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) public_name: Option<Arc<str>>,
     pub(super) engine: Engine,
-    pub(super) registry: Registry,
-    pub(super) imposed: OverrideCell<FeatureState>,
+    pub(super) outside: Outside,
     pub(super) random: Random,
     /// When the flag's clock stood at zero.
     pub(super) epoch: Instant,
@@ -84,7 +84,7 @@ impl Shared {
             self.see();
             word = self.engine.word();
         }
-        let imposed = word.is_imposed().then(|| self.imposed.get());
+        let imposed = word.is_imposed().then(|| self.outside.imposed.get());
         let gate = self.gate(word);
         let (state, why) = match imposed.flatten() {
             Some(imposed) => (imposed.value, Why::Imposed(imposed.until)),
@@ -99,10 +99,14 @@ impl Shared {
 
     fn gate(&self, word: Word) -> FeatureState {
         if word.is_gated() {
-            self.engine.settings.gate(self.registry.level())
+            self.engine.settings.gate(self.level())
         } else {
             FeatureState::Enabled
         }
+    }
+
+    fn level(&self) -> DegradationLevel {
+        self.outside.level(&self.engine.settings)
     }
 
     fn why(&self, word: Word, gate: FeatureState) -> Why {
@@ -123,9 +127,9 @@ impl Shared {
             let views = self.engine.views();
             // Either may let the registry catch up, and that may call us back: so with no lock held.
             let view = View {
-                imposed: self.imposed.get().map(|imposed| imposed.value),
+                imposed: self.outside.imposed.get().map(|imposed| imposed.value),
                 level: if self.engine.settings.is_gated() {
-                    self.registry.level()
+                    self.level()
                 } else {
                     DegradationLevel::Full
                 },

@@ -14,7 +14,7 @@ use super::{
 const PROVIDER: &str = "brownout";
 
 pub(super) fn changed(shared: &Shared, change: Change) {
-    shared.registry.record(EventKind::FlagChanged {
+    shared.outside.registry.record(EventKind::FlagChanged {
         flag: Arc::clone(&shared.name),
         from: change.from,
         to: change.to,

@@ -54,7 +54,8 @@ async fn orders_and_levels_are_followed_at_once_though_nobody_asks_the_flag() {
     let flag = exact_in(&registry).disable_at(Emergency).build().unwrap();
     impose(&registry, Degraded, MINUTE);
     assert_eq!(history(&registry).len(), 1);
-    critical(&registry).report(Report::unhealthy("gone").ttl(SECOND));
+    let ledger = critical(&registry);
+    ledger.report(Report::unhealthy("gone").ttl(SECOND));
     advance(MINUTE).await;
     // The stream is read, and that alone shows that the order is over.
     assert_eq!(
@@ -69,7 +70,8 @@ async fn a_driver_makes_events_prompt() {
     let registry = registry();
     let driver = registry.drive();
     let flag = exact_in(&registry).disable_at(Emergency).build().unwrap();
-    critical(&registry).report(Report::unhealthy("gone").ttl(SECOND));
+    let ledger = critical(&registry);
+    ledger.report(Report::unhealthy("gone").ttl(SECOND));
     let mut events = registry.events();
     let mut last = None;
     while let Ok(Some(received)) = tokio::time::timeout(MINUTE, events.recv()).await {

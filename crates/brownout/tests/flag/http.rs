@@ -166,6 +166,21 @@ async fn answers_of_whoever_stands_in_are_marked_and_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flag_without_a_public_name_has_that_of_its_dependency() {
+    let registry = registry();
+    let named = registry.dependency("recs-7.internal").public_name("recs");
+    let flag = exact_in(&registry).dependency(&named.register().unwrap());
+    let flag = flag.configured(Degraded).build().unwrap();
+    let service = FlagLayer::for_http(flag).layer(answering(200));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    let rejected = response.extensions().get::<Rejected>().unwrap();
+    assert_eq!(
+        (rejected.dependency(), rejected.public_name()),
+        ("ml_recs", Some("recs"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_answer_of_whoever_stands_in_is_passed_on_and_counts_for_nothing() {
     let flag = exact().errors(1).build().unwrap();
     flag.configure(Degraded);

@@ -1,17 +1,19 @@
 //! Who decides: people before automation, and else the worst.
 
 use brownout::{
+    breaker::Circuit,
     flag::Flags,
     registry::{
         DegradationLevel::{Emergency, Full, Minimal, Reduced},
         FeatureState::{Degraded, Disabled, Enabled},
-        Report,
+        FlagCause, Report, ReporterKind,
     },
 };
 use tokio::time::advance;
 
 use crate::common::{
-    MINUTE, RAMP, SECOND, TTL, critical, exact_in, fail, impose, impose_level, registry, trip,
+    MINUTE, RAMP, SECOND, TTL, critical, exact_in, fail, history, impose, impose_level, registry,
+    trip,
 };
 
 #[tokio::test(start_paused = true)]
@@ -148,6 +150,71 @@ async fn nothing_latches_when_an_outage_ends_without_any_traffic() {
     advance(SECOND * 30 + SECOND * 15).await;
     assert_eq!(flag.state(), Enabled);
     assert!(flag.admit().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_never_acts_on_what_the_circuits_of_its_own_dependency_say() {
+    let registry = registry();
+    let recs = registry.dependency("recs").register().unwrap();
+    let flags = Flags::new(&registry);
+    let gated = |name: &str| flags.builder(name).degrade_at(Reduced);
+    let own = gated("own").dependency(&recs).build().unwrap();
+    let other = gated("other").build().unwrap();
+    let circuit = Circuit::new(&recs);
+    let probe = recs.reporter(ReporterKind::Probe, "test");
+
+    fail_circuit(&circuit);
+    assert_eq!(registry.level(), Reduced);
+    assert_eq!((own.state(), other.state()), (Enabled, Degraded));
+    assert!(own.admit().is_ok());
+    // Anything else that is as bad counts, what others say of the dependency among it.
+    probe.report(Report::unhealthy("gone"));
+    assert_eq!(own.state(), Degraded);
+    probe.report(Report::healthy());
+    assert_eq!(own.state(), Enabled);
+    let ledger = critical(&registry);
+    ledger.report(Report::unhealthy("gone").ttl(SECOND));
+    assert_eq!(own.state(), Degraded);
+    advance(SECOND).await;
+    assert_eq!(own.state(), Enabled);
+
+    // It closes. For a dwell the level remembers, and the circuit is still to blame.
+    advance(circuit.stats().retry_after.unwrap()).await;
+    for _ in 0..2 {
+        circuit.admit().unwrap().success();
+    }
+    assert_ne!(registry.level(), Full);
+    assert_eq!((own.state(), other.state()), (Enabled, Degraded));
+    advance(MINUTE).await;
+    assert_eq!((own.state(), other.state()), (Enabled, Enabled));
+    let said = history(&registry);
+    assert!(said.contains(&(Enabled, Degraded, FlagCause::Level)));
+
+    // Once that is over, the level is what it is.
+    probe.report(Report::unhealthy("gone"));
+    assert_eq!(own.state(), Degraded);
+    probe.report(Report::healthy());
+    assert_eq!(registry.level(), Reduced);
+    assert_eq!(own.state(), Degraded, "there is a dwell");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_on_the_level_counts_whatever_the_circuits_say() {
+    let registry = registry();
+    let recs = registry.dependency("recs").register().unwrap();
+    let builder = exact_in(&registry).dependency(&recs);
+    let flag = builder.degrade_at(Reduced).build().unwrap();
+    let circuit = Circuit::new(&recs);
+    fail_circuit(&circuit);
+    assert_eq!(flag.state(), Enabled);
+    impose_level(&registry, Minimal, MINUTE);
+    assert_eq!(flag.state(), Degraded);
+}
+
+fn fail_circuit(circuit: &Circuit) {
+    while let Ok(ticket) = circuit.admit() {
+        ticket.failure();
+    }
 }
 
 #[tokio::test(start_paused = true)]

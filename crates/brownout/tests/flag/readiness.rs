@@ -7,6 +7,7 @@ use std::{
 
 use brownout::{
     core::{BoxError, RejectReason},
+    flag::{Flag, FlagLayer},
     registry::{
         DegradationLevel::Emergency,
         FeatureState::{Degraded, Disabled, Enabled},
@@ -15,7 +16,7 @@ use brownout::{
 };
 use brownout_testing::{TestError, assert_no_busy_polling};
 use tokio::{sync::Barrier, time::advance};
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::common::{
     MINUTE, Plain, SECOND, TTL, come_back, critical, exact_in, fail, flag, flagged, impose, probe,
@@ -150,6 +151,33 @@ async fn whoever_waits_for_the_inner_service_is_let_go_when_the_flag_steps_back(
         advance(TTL * 2).await;
         assert_eq!(flag.state(), Enabled);
     }
+}
+
+/// Never ready; the flag steps back while it is asked.
+struct Failing(Flag);
+
+impl Service<u32> for Failing {
+    type Response = u32;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<u32, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        fail(&self.0, 5);
+        Poll::Pending
+    }
+
+    fn call(&mut self, request: u32) -> Self::Future {
+        std::future::ready(Ok(request))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flag_that_steps_back_while_the_inner_service_is_asked_is_not_waited_for() {
+    let flag = flag();
+    let mut service = FlagLayer::for_results(flag.clone()).layer(Failing(flag));
+    let polled = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_ready());
+    reason_of(service.call(1).await);
 }
 
 #[tokio::test(start_paused = true)]

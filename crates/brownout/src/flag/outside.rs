@@ -1,0 +1,60 @@
+//! What a flag follows from outside: an operator's orders, and the system's level.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use brownout_registry::{DegradationLevel, Dependency, FeatureState, OverrideCell, Registry};
+
+use super::settings::Settings;
+
+pub(super) struct Outside {
+    pub(super) registry: Registry,
+    pub(super) imposed: OverrideCell<FeatureState>,
+    /// The dependency that the feature calls.
+    dependency: Option<Dependency>,
+    /// Whether the level was raised by that dependency's own circuits, and has not come down since.
+    excused: AtomicBool,
+}
+
+impl Outside {
+    pub(super) fn new(
+        registry: &Registry,
+        imposed: OverrideCell<FeatureState>,
+        dependency: Option<Dependency>,
+    ) -> Self {
+        Self {
+            registry: registry.clone(),
+            imposed,
+            dependency,
+            excused: AtomicBool::new(false),
+        }
+    }
+
+    /// The level that the flag's gates act on. May let the registry catch up, so call it with no lock held.
+    ///
+    /// It is the system's, unless that is as bad as it is only for what the own dependency's circuits say. For a dwell
+    /// they are still to blame after they have closed, which is why the excuse lasts until the level has come down.
+    pub(super) fn level(&self, settings: &Settings) -> DegradationLevel {
+        let level = self.registry.level();
+        let Some(dependency) = &self.dependency else {
+            return level;
+        };
+        let asked = settings.gate(level);
+        if asked == FeatureState::Enabled {
+            if self.excused.load(Relaxed) {
+                self.excused.store(false, Relaxed);
+            }
+            return level;
+        }
+        let circuits_matter = dependency.status() != dependency.status_without_circuits();
+        if !circuits_matter && !self.excused.load(Relaxed) {
+            return level;
+        }
+        let without = dependency.level_without_circuits();
+        if settings.gate(without) < asked {
+            self.excused.store(true, Relaxed);
+            without
+        } else {
+            level
+        }
+    }
+}
