@@ -24,6 +24,17 @@ fn handles_go_anywhere() {
     anywhere::<FlagLayer>();
 }
 
+/// As a router asks it of layers' services.
+fn fits_a_router<S: Clone + Send + Sync + 'static>(_: &S) {}
+
+#[test]
+fn services_go_onto_routers() {
+    let service = FlagLayer::for_results(flag())
+        .degraded(adding(100).0)
+        .layer(probe().0);
+    fits_a_router(&service);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_send_checked_async_function_over_boxed_errors_compiles_without_annotations() {
     let shared = flag();
