@@ -171,7 +171,7 @@ mod tests {
         window.look(u64::MAX, u64::MAX);
         window.fail();
         assert!(window.held().calls > 0);
-        let mut window = Window::new(1);
+        let mut window = Window::new(1_000_000);
         window.look(u64::MAX - 1, u64::MAX);
         window.clear(u64::MAX, u64::MAX);
         assert_eq!(held(&window), (0, 0));

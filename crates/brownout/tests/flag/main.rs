@@ -21,6 +21,7 @@ mod listeners;
 mod model;
 mod panics;
 mod precedence;
+mod races;
 mod readiness;
 mod recovery;
 mod standby;
