@@ -20,6 +20,8 @@ use super::{
     word::Word,
 };
 
+/// Aligned so that its reference count, which each call writes to, shares no cache line with what other threads read.
+#[repr(align(128))]
 pub(super) struct Cell {
     pub(super) shared: Arc<Shared>,
     stripe: Arc<Stripe>,

@@ -24,6 +24,7 @@ pub struct Flag {
 }
 
 struct Handles {
+    shared: Arc<Shared>,
     /// By thread.
     cells: [Arc<Cell>; STRIPES],
     /// Tell the flag when an operator steps in, and when the system's level changes.
@@ -96,6 +97,7 @@ impl Flag {
         Self {
             handles: Arc::new(Handles {
                 cells: std::array::from_fn(|stripe| Arc::new(Cell::new(&shared, stripe))),
+                shared,
                 _subscriptions: subscriptions,
             }),
         }
@@ -176,7 +178,7 @@ impl Flag {
 
     #[inline]
     fn shared(&self) -> &Shared {
-        &self.handles.cells[0].shared
+        &self.handles.shared
     }
 }
 
