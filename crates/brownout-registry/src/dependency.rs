@@ -186,14 +186,14 @@ impl Dependency {
         Status::from_code(self.word() >> 2)
     }
 
-    /// The degradation level that would follow at this moment, without any dwell, if the circuits of this dependency
-    /// said nothing. An override of the level counts as ever.
+    /// The degradation level that would follow at this moment, without any dwell, if this dependency's circuits and
+    /// observed calls said nothing. An override of the level counts as ever.
     ///
     /// This is what a gate on the level that *switches traffic to this very dependency* must act on while the two
     /// statuses above differ, for the same reason. It takes the registry's lock, and asks the level policy where it has
     /// not been asked for such counts before: not for every call while all is well.
-    pub fn level_without_circuits(&self) -> DegradationLevel {
-        self.registry.level_without_circuits(self.core.index)
+    pub fn level_without_traffic(&self) -> DegradationLevel {
+        self.registry.level_without_traffic(self.core.index)
     }
 
     /// A slot of its own for a reporter. The name is for display, bounded to 128 bytes and cleaned as a

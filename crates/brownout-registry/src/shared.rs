@@ -147,9 +147,9 @@ impl Shared {
         state.take_effects()
     }
 
-    pub(crate) fn level_without_circuits(&self, dependency: u32) -> DegradationLevel {
+    pub(crate) fn level_without_traffic(&self, dependency: u32) -> DegradationLevel {
         loop {
-            match self.change(|state, _| state.level_without_circuits(dependency)) {
+            match self.change(|state, _| state.level_without_traffic(dependency)) {
                 Ok(level) => return level,
                 // From within the policy, what is published is all there is.
                 Err(_) if self.is_asking() => return DegradationLevel::from_code(self.word()),

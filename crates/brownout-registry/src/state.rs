@@ -212,12 +212,9 @@ impl State {
         Ok(())
     }
 
-    /// The level that would follow at this moment, without any dwell, if the circuits of one dependency said nothing.
+    /// The level that would follow at this moment, without any dwell, if one dependency's traffic said nothing.
     /// Fails with the counts if the policy must be asked.
-    pub(crate) fn level_without_circuits(
-        &mut self,
-        index: u32,
-    ) -> Result<DegradationLevel, Counts> {
+    pub(crate) fn level_without_traffic(&mut self, index: u32) -> Result<DegradationLevel, Counts> {
         if self.level_overrides.top().is_some() {
             return Ok(self.level);
         }
@@ -225,7 +222,7 @@ impl State {
         let criticality = entry.core.criticality();
         let mut counts = self.counts;
         counts.remove(criticality, entry.status);
-        counts.add(criticality, entry.without_circuits);
+        counts.add(criticality, entry.without_traffic);
         if self.asks {
             self.answers.take(&counts).ok_or(counts)
         } else {

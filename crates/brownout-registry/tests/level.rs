@@ -307,35 +307,35 @@ async fn the_level_without_a_dependencys_circuits_is_that_of_all_others() {
         let circuit = recs.reporter(ReporterKind::Circuit, "breaker");
         circuit.report(Report::unhealthy("circuit open"));
         assert_eq!(registry.level(), DegradationLevel::Reduced);
-        assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+        assert_eq!(recs.level_without_traffic(), DegradationLevel::Full);
         // What others say of it counts, and so does every other dependency.
         let other = reporter(&registry, "ledger", Criticality::Critical);
         other.report(Report::unhealthy("gone"));
-        assert_eq!(recs.level_without_circuits(), DegradationLevel::Emergency);
+        assert_eq!(recs.level_without_traffic(), DegradationLevel::Emergency);
         other.report(Report::healthy());
         let probe = recs.reporter(ReporterKind::Probe, "probe");
         probe.report(Report::unhealthy("gone"));
-        assert_eq!(recs.level_without_circuits(), DegradationLevel::Reduced);
+        assert_eq!(recs.level_without_traffic(), DegradationLevel::Reduced);
         // There is no dwell in it.
         probe.report(Report::healthy());
-        assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+        assert_eq!(recs.level_without_traffic(), DegradationLevel::Full);
         assert_eq!(registry.level(), DegradationLevel::Emergency);
         let order = Order::new("kim", "rehearsal", SECOND);
         registry
             .override_level(DegradationLevel::Minimal, order)
             .unwrap();
-        assert_eq!(recs.level_without_circuits(), DegradationLevel::Minimal);
+        assert_eq!(recs.level_without_traffic(), DegradationLevel::Minimal);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_that_panics_or_asks_for_the_level_without_circuits_gets_an_answer() {
+async fn a_policy_that_panics_or_asks_for_the_level_without_traffic_gets_an_answer() {
     let asked = Arc::new(std::sync::Mutex::new(None::<brownout_registry::Dependency>));
     let asking = Arc::clone(&asked);
     let policy = move |counts: &Counts| {
         let dependency = asking.lock().unwrap().clone();
         if let Some(dependency) = dependency {
-            dependency.level_without_circuits();
+            dependency.level_without_traffic();
         }
         assert!(counts.total() != 2, "a policy that panics");
         StandardPolicy.level(counts)
@@ -345,8 +345,8 @@ async fn a_policy_that_panics_or_asks_for_the_level_without_circuits_gets_an_ans
     *asked.lock().unwrap() = Some(recs.clone());
     let circuit = recs.reporter(ReporterKind::Circuit, "breaker");
     circuit.report(Report::unhealthy("circuit open"));
-    assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+    assert_eq!(recs.level_without_traffic(), DegradationLevel::Full);
     registry.dependency("ledger").register().unwrap();
-    assert_eq!(recs.level_without_circuits(), DegradationLevel::Full);
+    assert_eq!(recs.level_without_traffic(), DegradationLevel::Full);
     asked.lock().unwrap().take();
 }

@@ -42,7 +42,7 @@ impl FlagBuilder {
 
     /// The dependency that the feature calls, in the same registry: what the flag switches traffic to.
     ///
-    /// A [level gate](Self::degrade_at) then disregards what that dependency's own circuits say, so that it does not
+    /// A [level gate](Self::degrade_at) then disregards what that dependency's own circuits and observed calls say, so that it does not
     /// keep away the traffic with which they find out about recovery. Where no other is given, the dependency's public
     /// name is the flag's too.
     pub fn dependency(mut self, dependency: &Dependency) -> Self {

@@ -164,6 +164,7 @@ impl Cell {
             reason,
             level: self.shared.outside.registry.level(),
             age: None,
+            head_only: false,
         }
     }
 }

@@ -101,7 +101,7 @@
 //! other traffic report, and the word of an open circuit drives it only until that circuit is due for a probe. Errors
 //! and level are apart: a level that recovers does not forget the errors.
 //!
-//! Name the [dependency](FlagBuilder::dependency) that the feature calls. What its own circuits say then never moves the
+//! Name the [dependency](FlagBuilder::dependency) that the feature calls. What its own circuits and observed calls say then never moves the
 //! flag by way of the level: they need the feature's traffic to find out about recovery. Nor do a circuit's refusals
 //! count, which say nothing about the feature ([`for_results`](FlagLayer::for_results) must be told to know them).
 //!

@@ -11,7 +11,7 @@ pub(super) struct Outside {
     pub(super) imposed: OverrideCell<FeatureState>,
     /// The dependency that the feature calls.
     dependency: Option<Dependency>,
-    /// Whether the level was raised by that dependency's own circuits, and has not come down since.
+    /// Whether the level was raised by that dependency's own traffic, and has not come down since.
     excused: AtomicBool,
 }
 
@@ -31,7 +31,7 @@ impl Outside {
 
     /// The level that the flag's gates act on. May let the registry catch up, so call it with no lock held.
     ///
-    /// It is the system's, unless that is as bad as it is only for what the own dependency's circuits say. For a dwell
+    /// It is the system's, unless that is as bad as it is only for what the own dependency's traffic says. For a dwell
     /// they are still to blame after they have closed, which is why the excuse lasts until the level has come down.
     pub(super) fn level(&self, settings: &Settings) -> DegradationLevel {
         let level = self.registry.level();
@@ -45,11 +45,11 @@ impl Outside {
             }
             return level;
         }
-        let circuits_matter = dependency.status() != dependency.status_without_circuits();
-        if !circuits_matter && !self.excused.load(Relaxed) {
+        let traffic_matters = dependency.status() != dependency.status_without_traffic();
+        if !traffic_matters && !self.excused.load(Relaxed) {
             return level;
         }
-        let without = dependency.level_without_circuits();
+        let without = dependency.level_without_traffic();
         if settings.gate(without) < asked {
             self.excused.store(true, Relaxed);
             without
