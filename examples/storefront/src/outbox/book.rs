@@ -50,13 +50,14 @@ struct Entry {
 }
 
 impl Book {
-    pub(super) fn begin(&mut self, payment: &Payment) -> Result<(), KeyReused> {
+    /// What is known of the payment so far.
+    pub(super) fn begin(&mut self, payment: &Payment) -> Result<State, KeyReused> {
         match self.entries.get(&payment.key) {
             Some(entry) if entry.order != payment.order => Err(KeyReused),
-            Some(_) => Ok(()),
+            Some(entry) => Ok(entry.state),
             None => {
                 self.enter(payment);
-                Ok(())
+                Ok(State::Unknown)
             }
         }
     }
@@ -81,6 +82,17 @@ impl Book {
         if self.state(key) != Some(State::Charged) {
             self.queue.retain(|waiting| waiting != key);
             self.set(key, state);
+        }
+    }
+
+    /// Gives the key back to the payment that has it, which this book has forgotten. Of a payment that was accepted it stays
+    /// known that it failed.
+    pub(super) fn disown(&mut self, key: &Key) {
+        if self.state(key) == Some(State::Unknown) {
+            self.entries.remove(key);
+            self.age.retain(|remembered| remembered != key);
+        } else {
+            self.settle(key, State::Failed);
         }
     }
 
@@ -176,7 +188,11 @@ mod tests {
         let mut book = Book::default();
         let one = payment("k");
         book.begin(&one).unwrap();
-        assert_eq!(book.begin(&one), Ok(()), "a repeat is no other payment");
+        assert_eq!(
+            book.begin(&one),
+            Ok(State::Unknown),
+            "a repeat is no other payment"
+        );
         let other = Payment {
             order: Order {
                 amount_cents: 999,
@@ -185,6 +201,20 @@ mod tests {
             ..one
         };
         assert_eq!(book.begin(&other), Err(KeyReused));
+    }
+
+    #[test]
+    fn a_key_that_belongs_to_a_forgotten_payment_is_given_back() {
+        let mut book = Book::default();
+        let (thief, accepted) = (payment("k"), queued(&mut book, "accepted"));
+        book.begin(&thief).unwrap();
+        book.disown(&thief.key);
+        assert_eq!(book.state(&thief.key), None);
+        assert_eq!(book.age.len(), book.entries.len());
+
+        book.disown(&accepted.key);
+        assert_eq!(book.state(&accepted.key), Some(State::Failed));
+        assert_eq!(book.waiting(), 0);
     }
 
     #[test]

@@ -28,8 +28,9 @@ struct Shared {
 }
 
 impl Outbox {
-    /// Takes a payment down before anything is done about it, so that nobody else uses its key for another one.
-    pub(crate) fn begin(&self, payment: &Payment) -> Result<(), KeyReused> {
+    /// Takes a payment down before anything is done about it, so that nobody else uses its key for another one. Says what
+    /// is known of it so far.
+    pub(crate) fn begin(&self, payment: &Payment) -> Result<State, KeyReused> {
         self.book().begin(payment)
     }
 
@@ -43,6 +44,11 @@ impl Outbox {
     /// Takes down what has clearly become of a payment.
     pub(crate) fn settle(&self, key: &Key, state: State) {
         self.book().settle(key, state);
+    }
+
+    /// Takes down that the payment service knows another payment by that key.
+    pub(crate) fn disown(&self, key: &Key) {
+        self.book().disown(key);
     }
 
     /// What is known of a payment; nothing of one that never came, or came long ago.

@@ -106,36 +106,58 @@ impl Till {
             chain,
         } = self;
         let key = payment.key.clone();
-        if outbox.begin(&payment).is_err() {
-            return refuse(&ChargeError::KeyReused, &payments);
+        match outbox.begin(&payment) {
+            // No outage can take back what is known.
+            Ok(outbox::State::Charged) => return paid(&key),
+            Ok(_) => {}
+            Err(outbox::KeyReused) => return refuse(&ChargeError::KeyReused, &payments),
         }
-        let (status, note, answer) = match chain.oneshot(payment).await {
+        let taken = chain.oneshot(payment).await;
+        match &taken {
+            Ok(Answer {
+                value: Taken::Charged,
+                ..
+            }) => outbox.settle(&key, outbox::State::Charged),
+            Ok(_) | Err(ChargeError::Call(_) | ChargeError::QueueFull) => {}
+            Err(ChargeError::Declined) => outbox.settle(&key, outbox::State::Failed),
+            Err(ChargeError::KeyReused) => outbox.disown(&key),
+        }
+        let name = payments.public_name();
+        match taken {
             Ok(
                 answer @ Answer {
                     value: Taken::Charged,
                     ..
                 },
-            ) => {
-                outbox.settle(&key, outbox::State::Charged);
-                (StatusCode::CREATED, None, answer)
-            }
-            Ok(answer) => (StatusCode::ACCEPTED, Some("accepted, not durable"), answer),
-            Err(error) => {
-                if matches!(error, ChargeError::Declined | ChargeError::KeyReused) {
-                    outbox.settle(&key, outbox::State::Failed);
-                }
-                return refuse(&error, &payments);
-            }
-        };
-        let state = outbox
-            .state(&key)
-            .unwrap_or(outbox::State::Unknown)
-            .as_str();
-        let key = key.as_str();
-        answer
-            .map(|_| Told { key, state, note })
-            .respond(status, payments.public_name())
+            ) => answer
+                .map(|_| Told::new(&key, outbox::State::Charged))
+                .respond(StatusCode::CREATED, name),
+            // Its twin, or the outbox, got through meanwhile.
+            _ if outbox.state(&key) == Some(outbox::State::Charged) => paid(&key),
+            Ok(queued) => queued
+                .map(|_| Told {
+                    note: Some("accepted, not durable"),
+                    ..Told::new(&key, outbox::State::Pending)
+                })
+                .respond(StatusCode::ACCEPTED, name),
+            Err(error) => refuse(&error, &payments),
+        }
     }
+}
+
+impl<'a> Told<'a> {
+    fn new(key: &'a Key, state: outbox::State) -> Self {
+        Self {
+            key: key.as_str(),
+            state: state.as_str(),
+            note: (state == outbox::State::Unknown).then_some(UNKNOWN),
+        }
+    }
+}
+
+/// What is said of a payment that was made before. The shop knows by itself.
+fn paid(key: &Key) -> Response {
+    Answer::new(Told::new(key, outbox::State::Charged)).respond(StatusCode::CREATED, "shop")
 }
 
 /// `POST /api/v1/payments`.
@@ -163,12 +185,7 @@ pub(super) async fn state(
         let detail = "this shop knows of no payment by that key, or no longer";
         return Problem::new(StatusCode::NOT_FOUND, detail).into_response();
     };
-    let told = Told {
-        key: key.as_str(),
-        state: state.as_str(),
-        note: (state == outbox::State::Unknown).then_some(UNKNOWN),
-    };
-    Answer::new(told).respond(StatusCode::OK, "shop")
+    Answer::new(Told::new(&key, state)).respond(StatusCode::OK, "shop")
 }
 
 fn read(

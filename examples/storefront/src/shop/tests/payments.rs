@@ -10,7 +10,13 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::{Said, Shop};
-use crate::{customer::UserId, payment::Order, settings::Safeguard, upstream::Fault};
+use crate::{
+    charge::charge,
+    customer::UserId,
+    payment::{Order, Payment},
+    settings::Safeguard,
+    upstream::Fault,
+};
 
 /// Longer than anything takes that is not held back on purpose.
 pub(super) const LONG: Duration = Duration::from_mins(1);
@@ -70,11 +76,11 @@ impl Shop {
 #[tokio::test]
 async fn a_payment_is_charged_once_however_often_it_is_sent() {
     let shop = Shop::open(&[]).await;
-    for _ in 0..3 {
+    for source in ["payments", "shop", "shop"] {
         let said = shop.pay("k-1", 500).await;
         assert_eq!(said.status, StatusCode::CREATED);
         assert_eq!(said.json["state"], "charged");
-        assert_eq!(said.source(), "payments");
+        assert_eq!(said.source(), source);
     }
     assert_eq!(shop.times_charged(500), 1);
     assert_eq!(shop.state("k-1").await, "charged");
@@ -108,6 +114,43 @@ async fn a_key_belongs_to_one_payment() {
         "charged",
         "the first payment is not touched"
     );
+}
+
+#[tokio::test]
+async fn a_payment_that_is_known_to_be_made_stays_made_whatever_breaks() {
+    let shop = Shop::open(&[]).await;
+    shop.pay("k-1", 500).await;
+    for fault in [
+        Fault::ClosedPort,
+        Fault::Hang,
+        Fault::Status(StatusCode::PAYMENT_REQUIRED),
+        Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),
+    ] {
+        shop.payments_fail(fault).await;
+        let said = shop.pay("k-1", 500).await;
+        assert_eq!(said.status, StatusCode::CREATED, "{fault}");
+        assert_eq!(said.json["state"], "charged", "{fault}");
+        assert!(said.json["note"].is_null(), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_shop_has_forgotten_stays_with_its_payment() {
+    let shop = Shop::open(&[]).await;
+    let forgotten = Payment {
+        key: "k-1".parse().unwrap(),
+        order: order(500),
+    };
+    charge(&shop.system.backends.payments, &forgotten)
+        .await
+        .unwrap();
+
+    let said = shop.pay("k-1", 600).await;
+    assert_eq!(said.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let unknown = shop.get("/api/v1/payments/k-1").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{}", unknown.json);
+    assert_eq!(shop.pay("k-1", 500).await.status, StatusCode::CREATED);
+    assert_eq!(shop.times_charged(500), 1);
 }
 
 #[tokio::test]
