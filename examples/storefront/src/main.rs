@@ -27,6 +27,7 @@ mod tour;
 mod upstream;
 
 use std::{
+    future::pending,
     io::{self, Write},
     process::ExitCode,
     sync::Arc,
@@ -89,8 +90,8 @@ async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError
     let shop = shop::router(&system);
     let control = control::router(&system);
     tokio::select! {
-        closed = server::serve_until(shop_door, shop, server::told_to_stop()) => closed?,
-        broken = axum::serve(control_door, control).into_future() => broken?,
+        () = server::serve_until(shop_door, shop, server::told_to_stop()) => {}
+        () = server::serve_until(control_door, control, pending()) => {}
     }
     let waiting = system.outbox.waiting();
     if waiting > 0 {

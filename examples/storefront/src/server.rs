@@ -2,11 +2,26 @@
 
 use std::{fmt, io, net::Ipv4Addr, pin::pin, time::Duration};
 
-use axum::Router;
-use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use axum::{Router, serve::Listener};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
 
 /// How long requests in flight may take once the server was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a client may take to send a request's head, the time before it begins included.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// More connections than that wait in the system's queue. Each is an open file, of which a process may often have 1,024,
+/// and the calls that are made for it are others.
+const MAX_CONNECTIONS: usize = 400;
 
 /// A port that could not be listened on.
 #[derive(Debug)]
@@ -28,26 +43,53 @@ pub(crate) async fn listen(port: u16, option: &'static str) -> Result<TcpListene
 }
 
 /// Serves until `stop`. Then nobody new is let in, and requests in flight have some seconds to finish.
+///
+/// `axum::serve` would do, but for clients who connect and then say nothing: it lets them stay, and as many as come.
 pub(crate) async fn serve_until(
-    listener: TcpListener,
+    mut listener: TcpListener,
     app: Router,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let (close, closing) = oneshot::channel::<()>();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async {
-        // Nothing is ever sent: the other end is dropped.
-        let _ = closing.await;
+) {
+    let (close, closing) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            (stream, _) = Listener::accept(&mut listener), if connections.len() < MAX_CONNECTIONS => {
+                connections.spawn(connection(stream, app.clone(), closing.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop((listener, close));
+    let finished = timeout(GRACE, async {
+        while connections.join_next().await.is_some() {}
     });
-    let mut server = pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => return ended,
-        () = stop => drop(close),
+    if finished.await.is_err() {
+        tracing::warn!("some requests did not finish within {GRACE:?} and are cut off");
     }
-    if let Ok(ended) = timeout(GRACE, server).await {
-        return ended;
+}
+
+/// Serves a connection, until its client has had enough or has said nothing for too long. Once `closing` is closed it ends
+/// with the request in flight.
+async fn connection(stream: TcpStream, app: Router, mut closing: watch::Receiver<()>) {
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(MAX_SILENCE)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+    );
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = closing.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
     }
-    tracing::warn!("some requests did not finish within {GRACE:?} and are cut off");
-    Ok(())
 }
 
 /// Waits for Ctrl-C, or for SIGTERM where there is such a thing.
@@ -122,7 +164,11 @@ mod tests {
         http::{Request, StatusCode},
         routing::get,
     };
-    use tokio::{net::TcpStream, sync::Notify};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+        time::sleep,
+    };
 
     use super::*;
     use crate::client::http_client;
@@ -161,8 +207,33 @@ mod tests {
         };
         let client = http_client();
         let answer = client.request(request.unwrap());
-        let (ended, answer, ()) = tokio::join!(server, answer, closing);
-        ended.unwrap();
+        let ((), answer, ()) = tokio::join!(server, answer, closing);
         assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_makes_room_for_others() {
+        let listener = listen(0, "--port").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/", get(async || "here"));
+        let visits = async {
+            let mut silent = Vec::new();
+            for _ in 0..MAX_CONNECTIONS {
+                let mut client = TcpStream::connect(address).await.unwrap();
+                client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+                silent.push(client);
+            }
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        tokio::select! {
+            () = serve_until(listener, app, std::future::pending()) => unreachable!("nobody stops it"),
+            answer = visits => assert!(answer.ends_with("here"), "{answer}"),
+            () = sleep(2 * MAX_SILENCE + GRACE) => panic!("the silent are still there"),
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! `POST /api/v1/payments`: a charge, or a place in the queue. Never two charges, and never a guess.
 
-use std::future::ready;
+use std::{future::ready, time::Duration};
 
 use axum::{
     Json,
     extract::{
-        Path, State,
+        FromRequest, Path, Request, State,
         rejection::{JsonRejection, PathRejection},
     },
     http::{HeaderMap, StatusCode},
@@ -16,6 +16,7 @@ use brownout::{
     fallback::{Failed, FallbackLayer},
 };
 use serde::Serialize;
+use tokio::time::timeout;
 use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use crate::{
@@ -32,6 +33,9 @@ use crate::{
 /// What is said of an outcome that nobody knows.
 const UNKNOWN: &str = "whether the payment was made is not known; send it again with the same Idempotency-Key, and it is \
                        charged once at most";
+
+/// How long an order may take to arrive. It is a line of JSON.
+const ORDER_TIME: Duration = Duration::from_secs(10);
 
 /// What became of a payment that was taken.
 #[derive(Clone, Copy, Debug)]
@@ -161,11 +165,13 @@ fn paid(key: &Key) -> Response {
 }
 
 /// `POST /api/v1/payments`.
-pub(super) async fn pay(
-    State(till): State<Till>,
-    headers: HeaderMap,
-    order: Result<Json<Order>, JsonRejection>,
-) -> Response {
+pub(super) async fn pay(State(till): State<Till>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let order = timeout(ORDER_TIME, Json::from_request(request, &()));
+    let Ok(order) = order.await else {
+        let detail = "the order did not arrive in time, and was not taken";
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response();
+    };
     match read(&headers, order) {
         Ok(payment) => till.take(payment).await,
         Err(wrong) => wrong.into_response(),

@@ -1,6 +1,16 @@
 //! What is no payment.
 
-use axum::http::StatusCode;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, Bytes},
+    http::StatusCode,
+};
+use hyper::body::Frame;
 use serde_json::json;
 
 use super::{
@@ -88,4 +98,28 @@ async fn nobody_knows_of_a_payment_that_never_came() {
         let said = shop.get(&format!("/api/v1/payments/{wrong}")).await;
         assert_eq!(said.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
+}
+
+/// A body that never comes.
+struct Held;
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_does_not_arrive_is_not_waited_for() {
+    let shop = Shop::open(&[]).await;
+    let said = shop.send(request(&[b"k"], Body::new(Held))).await;
+    assert_eq!(said.status, StatusCode::REQUEST_TIMEOUT, "{}", said.json);
+    let unknown = shop.get("/api/v1/payments/k").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "it was never taken");
 }
