@@ -47,17 +47,32 @@ pub(super) struct Book {
 struct Entry {
     order: Order,
     state: State,
+    /// How often it was begun and may have been sent, or may be yet.
+    attempts: u64,
 }
 
 impl Book {
     /// What is known of the payment so far.
     pub(super) fn begin(&mut self, payment: &Payment) -> Result<State, KeyReused> {
-        match self.entries.get(&payment.key) {
+        match self.entries.get_mut(&payment.key) {
             Some(entry) if entry.order != payment.order => Err(KeyReused),
-            Some(entry) => Ok(entry.state),
+            Some(entry) => {
+                entry.attempts += 1;
+                Ok(entry.state)
+            }
             None => {
                 self.enter(payment);
                 Ok(State::Unknown)
+            }
+        }
+    }
+
+    /// Takes back a beginning from which nothing came. Where there was no other, there is nothing to know.
+    pub(super) fn unsent(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.attempts = entry.attempts.saturating_sub(1);
+            if entry.attempts == 0 && entry.state == State::Unknown {
+                self.forget(key);
             }
         }
     }
@@ -89,8 +104,7 @@ impl Book {
     /// known that it failed.
     pub(super) fn disown(&mut self, key: &Key) {
         if self.state(key) == Some(State::Unknown) {
-            self.entries.remove(key);
-            self.age.retain(|remembered| remembered != key);
+            self.forget(key);
         } else {
             self.settle(key, State::Failed);
         }
@@ -120,8 +134,17 @@ impl Book {
         let entry = Entry {
             order: payment.order.clone(),
             state: State::Unknown,
+            attempts: 1,
         };
         self.entries.insert(payment.key.clone(), entry);
+    }
+
+    /// Who is forgotten on purpose came lately.
+    fn forget(&mut self, key: &Key) {
+        self.entries.remove(key);
+        if let Some(place) = self.age.iter().rposition(|remembered| remembered == key) {
+            self.age.remove(place);
+        }
     }
 
     /// There is always one to forget: more are remembered than may wait.
@@ -215,6 +238,23 @@ mod tests {
         book.disown(&accepted.key);
         assert_eq!(book.state(&accepted.key), Some(State::Failed));
         assert_eq!(book.waiting(), 0);
+    }
+
+    #[test]
+    fn of_a_payment_that_was_never_sent_nothing_is_unknown() {
+        let mut book = Book::default();
+        let payment = payment("k");
+        book.begin(&payment).unwrap();
+        book.begin(&payment).unwrap();
+        book.unsent(&payment.key);
+        assert_eq!(
+            book.state(&payment.key),
+            Some(State::Unknown),
+            "its twin may have been sent"
+        );
+        book.unsent(&payment.key);
+        assert_eq!(book.state(&payment.key), None);
+        assert_eq!(book.age.len(), 0);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Outbox {
         self.book().settle(key, state);
     }
 
+    /// Takes down that a payment was certainly not sent after all, and does not wait.
+    pub(crate) fn unsent(&self, key: &Key) {
+        self.book().unsent(key);
+    }
+
     /// Takes down that the payment service knows another payment by that key.
     pub(crate) fn disown(&self, key: &Key) {
         self.book().disown(key);

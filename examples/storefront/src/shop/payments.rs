@@ -122,7 +122,11 @@ impl Till {
                 value: Taken::Charged,
                 ..
             }) => outbox.settle(&key, outbox::State::Charged),
-            Ok(_) | Err(ChargeError::Call(_) | ChargeError::QueueFull) => {}
+            Err(
+                ChargeError::QueueFull
+                | ChargeError::Call(CallError::Refused(_) | CallError::Unreachable),
+            ) => outbox.unsent(&key),
+            Ok(_) | Err(ChargeError::Call(_)) => {}
             Err(ChargeError::Declined) => outbox.settle(&key, outbox::State::Failed),
             Err(ChargeError::KeyReused) => outbox.disown(&key),
         }

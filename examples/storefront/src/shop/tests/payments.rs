@@ -298,6 +298,8 @@ async fn when_no_more_can_wait_the_next_is_turned_away_and_may_come_again() {
     assert_eq!(n, 1_000);
     assert_eq!(turned_away.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(turned_away.headers.contains_key("retry-after"));
+    let unknown = shop.get(&format!("/api/v1/payments/k-{n}")).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "it was never sent");
     assert_eq!(
         shop.pay("k-0", 1).await.status,
         StatusCode::ACCEPTED,
