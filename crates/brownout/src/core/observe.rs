@@ -21,6 +21,10 @@ pub trait Settle {
 /// [`AtHead`] judges as soon as the answer is there and passes it on as it is;
 /// [`AtEnd`](crate::http::AtEnd) lets the ticket travel in the answer's body. Both own a [`Classify`], which is
 /// all that most users write.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not judge calls that end in `Result<{Res}, {E}>`",
+    note = "say how calls are judged: `.for_http()`, `.for_grpc()`, `.for_results()`, or by a classifier of your own, `.classify(…)`"
+)]
 pub trait Observe<T, Res, E> {
     /// The answer that is passed on, which may carry the ticket.
     type Response;

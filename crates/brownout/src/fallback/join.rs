@@ -7,7 +7,7 @@ use super::judge::{EveryError, Results};
 /// Plain services must answer alike. HTTP answers may differ in their bodies: a chain's body is one or the other.
 #[diagnostic::on_unimplemented(
     message = "this tier answers `{B}`, but its chain answers `{A}`",
-    label = "a tier of a plain service answers with the primary's own type; map it (tower's `map_response`)"
+    note = "tiers of plain services answer with the primary's own type (tower's `map_response` brings one there); tiers of HTTP and gRPC services answer `http::Response`, of any body"
 )]
 pub trait Join<A, B> {
     /// Either.
