@@ -226,6 +226,14 @@ impl Cause {
         }
     }
 
+    /// What an error is to the most trusting of chains.
+    pub(crate) fn of_any_chain<E: fmt::Display + 'static>(error: &E) -> Self {
+        #[cfg(feature = "http")]
+        return Self::of_transport(error);
+        #[cfg(not(feature = "http"))]
+        Self::of_error(error)
+    }
+
     /// The error of a transport, of a type of which nothing is known.
     #[cfg(feature = "http")]
     pub(crate) fn of_transport<E: fmt::Display + 'static>(error: &E) -> Self {

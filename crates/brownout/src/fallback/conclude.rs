@@ -112,7 +112,7 @@ where
 }
 
 /// The last tier's own error or failed answer. An [`Exhausted`], turned into the error type, where it had none because
-/// there was no time for it.
+/// there was no time for it, or where the error would say that a write was not sent that somebody else may have made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnError(pub(super) ());
 

@@ -115,6 +115,11 @@ impl History {
         &self.latest.cause
     }
 
+    /// Whether it is certain of each who failed that it had no effect.
+    pub(super) fn proves_not_sent(&self) -> bool {
+        self.iter().all(|failure| failure.cause.proves_not_sent())
+    }
+
     /// Why the primary itself did not answer.
     #[inline]
     pub(super) fn first_cause(&self) -> &Cause {

@@ -19,6 +19,9 @@ pub trait Judge<Res, E> {
 
     /// The cause that an error is, whether or not it makes the chain descend.
     fn explain(&self, error: &E) -> Cause;
+
+    /// Takes from an answer what would prove to those above that the call was not sent.
+    fn disprove(&self, response: &mut Res);
 }
 
 /// Makes a [`Cause`] of an error.
@@ -90,6 +93,8 @@ where
     fn explain(&self, error: &E) -> Cause {
         self.explain.explain(error)
     }
+
+    fn disprove(&self, _: &mut Res) {}
 }
 
 /// Judges HTTP and gRPC calls: a classifier's failures descend, and so does an answer by which an inner layer refused
@@ -133,6 +138,10 @@ where
 
     fn explain(&self, error: &E) -> Cause {
         self.explain.explain(error)
+    }
+
+    fn disprove(&self, response: &mut http::Response<B>) {
+        response.extensions_mut().remove::<crate::core::Rejected>();
     }
 }
 
@@ -187,6 +196,10 @@ impl<Res, E, J: Judge<Res, E>> Judge<Res, E> for EveryError<J> {
 
     fn explain(&self, error: &E) -> Cause {
         self.0.explain(error)
+    }
+
+    fn disprove(&self, response: &mut Res) {
+        self.0.disprove(response);
     }
 }
 

@@ -127,8 +127,10 @@
 //! * a guard refused it: the error *is* a [`Rejected`](crate::core::Rejected), or the answer carries one in its
 //!   extensions. One that is only among an error's sources proves nothing, for it may come from the second step of a
 //!   service whose first is done. With [`covering`](FallbackBuilder::covering), one by another dependency's guard does
-//!   not either. (What remains is a primary that does several things itself and passes on the answer by which the guard
-//!   of the *covered* dependency refused the later one: give such a service an error of its own.)
+//!   not either; nor does a tier's by another guard than that of the dependency that it
+//!   [stands for](FallbackBuilder::tier_stands_for). (What remains is a primary that does several things itself, or the
+//!   same twice, as a retry or a redirect does, and passes on how the guard of the *covered* dependency, or the
+//!   connection, refused the later one: give such a service an error of its own.)
 //! * no connection could be made: the error is a [`std::io::Error`] of `ConnectionRefused`; on HTTP and gRPC it may be
 //!   among a boxed error's sources, and with [`causes_from_sources`](FallbackBuilder::causes_from_sources) among those of
 //!   a client's own error type. What else your client calls a failed connection, [`causes`](FallbackBuilder::causes) can
@@ -142,7 +144,8 @@
 //!
 //! A request that may not descend gets what it would have got without a chain: the failed answer or the error. In an
 //! HTTP or gRPC chain that cannot fail, an error becomes a 503 (`UNAVAILABLE`), which is not a refusal: it carries an
-//! [`Exhausted`], and no `Rejected`.
+//! [`Exhausted`], and no `Rejected`. Nor does a tier's refusal of a write that the primary may have made go up to those
+//! who would take it for proof: an answer loses its `Rejected`, and in place of the error there is an `Exhausted`.
 //!
 //! # Requests that are made again
 //!

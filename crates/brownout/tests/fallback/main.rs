@@ -16,6 +16,7 @@ mod exercise;
 mod exercised;
 #[cfg(feature = "grpc")]
 mod grpc;
+mod hostile;
 #[cfg(feature = "http")]
 mod heads;
 mod health;

@@ -139,6 +139,10 @@ impl<B, P: Replay<B>> Requests<Request<B>> for HttpRequests<P> {
         }
     }
 
+    fn has_effect(&self, kept: &KeptRequest<B>) -> bool {
+        !(self.rules.safe)(kept.head.method())
+    }
+
     fn again(&self, kept: KeptRequest<B>) -> (Option<Request<B>>, KeptRequest<B>) {
         let KeptRequest { head: kept, body } = kept;
         // A body that was given to nobody is given away even where there is no other.

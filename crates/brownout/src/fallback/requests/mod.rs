@@ -33,6 +33,9 @@ pub trait Requests<Req> {
     /// Where it might have its effect twice.
     fn may_descend(&self, kept: &Self::Kept, cause: &Cause) -> Result<(), Self::Stuck>;
 
+    /// Whether a kept request has an effect, even if it may be made again after any failure.
+    fn has_effect(&self, kept: &Self::Kept) -> bool;
+
     /// The request again, and what is kept for the tiers after the next. None where it cannot be made again.
     fn again(&self, kept: Self::Kept) -> (Option<Req>, Self::Kept);
 
@@ -96,6 +99,11 @@ macro_rules! keep_clones {
             fn may_descend(&self, _: &Req, cause: &Cause) -> Result<(), $stuck> {
                 let may_descend: fn(&Cause) -> Result<(), $stuck> = $may_descend;
                 may_descend(cause)
+            }
+
+            #[inline]
+            fn has_effect(&self, _: &Req) -> bool {
+                !$safe
             }
 
             #[inline]

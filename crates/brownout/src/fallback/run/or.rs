@@ -155,16 +155,16 @@ where
             return Poll::Pending;
         };
         let by = *by;
-        let (outcome, cause) = match judged(
-            ready!(poll_watched(future, timer, watch, cx)),
-            judge,
-            |cause| watch.trusted_of(by.index, cause),
-        ) {
+        let answered = ready!(poll_watched(future, timer, watch, cx));
+        let judged = judged(answered, judge, |cause| {
+            watch.trusted_of_tier(by.index, cause)
+        });
+        let (outcome, cause) = match judged {
             Ok(response) => {
                 watch.tier_answered(by.index);
                 return Poll::Ready(End::Answer(J::tier(response), Some(by)));
             }
-            Err((outcome, cause)) => (outcome.map(J::tier), cause),
+            Err(failed) => failed,
         };
         watch.tier_failed(by.index, &cause);
         if watch.is_exercise() {
@@ -174,10 +174,16 @@ where
         let Some((history, kept)) = this.kept.take() else {
             return Poll::Pending;
         };
-        let failure = Failure::new(by.tier, cause, watch.elapsed());
+        let claims = cause.refusal().is_some() && !cause.proves_not_sent();
+        let outcome = if requests.has_effect(&kept) && (claims || !history.proves_not_sent()) {
+            without_proof(outcome, judge)
+        } else {
+            outcome
+        };
+        let history = history.and(Failure::new(by.tier, cause, watch.elapsed()));
         Poll::Ready(End::Failed(Spent {
-            outcome,
-            history: history.and(failure),
+            outcome: outcome.map(J::tier),
+            history,
             kept,
         }))
     }
@@ -187,7 +193,7 @@ where
 fn judged<Res, E, T, J>(
     answered: Result<Result<Res, NoAnswer<T>>, GivenUp>,
     judge: &J,
-    trusted: impl Fn(Cause) -> Cause,
+    trusted: impl FnOnce(Cause) -> Cause,
 ) -> Result<Res, (Outcome<Res, E, T>, Cause)>
 where
     J: Judge<Res, E>,
@@ -208,6 +214,23 @@ where
         }
         Err(given_up) => (Outcome::Nothing, given_up.cause()),
     })
+}
+
+/// What a tier leaves of a write that somebody before it, or the tier itself, may have done: nothing by which it would
+/// look to those above as if it had gone to nobody.
+fn without_proof<Res, E, T, J>(outcome: Outcome<Res, E, T>, judge: &J) -> Outcome<Res, E, T>
+where
+    J: Judge<Res, E>,
+    T: fmt::Display + 'static,
+{
+    match outcome {
+        Outcome::Answer(mut response) => {
+            judge.disprove(&mut response);
+            Outcome::Answer(response)
+        }
+        Outcome::Tier(error) if Cause::of_any_chain(&error).proves_not_sent() => Outcome::Nothing,
+        other => other,
+    }
 }
 
 impl<R, A, F, K> OrRun<R, A, F, K> {

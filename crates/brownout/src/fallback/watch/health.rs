@@ -47,18 +47,18 @@ impl TierHealth {
         }
     }
 
+    /// The dependency for which it stands, if it was said to stand for one.
+    pub(super) fn stands_for(&self) -> Option<&Dependency> {
+        self.stands_for.as_ref().map(Reporter::dependency)
+    }
+
     /// Why it is not to be asked, if so.
     pub(super) fn skip(&self) -> Option<Skip> {
         if self.off.load(Ordering::Relaxed) {
             return Some(Skip::SwitchedOff);
         }
-        let dependency = self.dependency()?;
+        let dependency = self.stands_for()?;
         (dependency.status_without_traffic() == Status::Unhealthy).then_some(Skip::Unhealthy)
-    }
-
-    /// The dependency that it stands for.
-    pub(super) fn dependency(&self) -> Option<&Dependency> {
-        self.stands_for.as_ref().map(Reporter::dependency)
     }
 
     /// Switches it; whether that changed anything.

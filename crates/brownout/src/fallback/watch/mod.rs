@@ -114,8 +114,9 @@ pub trait Watch {
     /// inside the primary, which may have done part of its work before.
     fn trusted(&self, cause: Cause) -> Cause;
 
-    /// The same of a tier that stands for a dependency of its own.
-    fn trusted_of(&self, tier: usize, cause: Cause) -> Cause;
+    /// The cause for which a tier has failed, which proves nothing where it is a refusal by another guard than that of
+    /// the dependency for which the tier stands.
+    fn trusted_of_tier(&self, tier: usize, cause: Cause) -> Cause;
 
     /// A tier has answered.
     fn tier_answered(&self, tier: usize);

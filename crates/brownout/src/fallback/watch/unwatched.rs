@@ -82,7 +82,7 @@ impl Watch for Unwatched {
     }
 
     #[inline]
-    fn trusted_of(&self, _: usize, cause: Cause) -> Cause {
+    fn trusted_of_tier(&self, _: usize, cause: Cause) -> Cause {
         cause
     }
 

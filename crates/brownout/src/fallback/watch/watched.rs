@@ -211,9 +211,9 @@ impl<T: Timing> Watch for WatchedCall<T> {
         trusted(self.shared().dependency.as_ref(), cause)
     }
 
-    fn trusted_of(&self, tier: usize, cause: Cause) -> Cause {
+    fn trusted_of_tier(&self, tier: usize, cause: Cause) -> Cause {
         let tier = self.shared().tiers.get(tier);
-        trusted(tier.and_then(TierHealth::dependency), cause)
+        trusted(tier.and_then(TierHealth::stands_for), cause)
     }
 
     fn tier_answered(&self, tier: usize) {
@@ -261,10 +261,12 @@ impl<T: Timing> Watch for WatchedCall<T> {
     }
 }
 
-/// What a refusal proves is for the guards of the dependency itself to say.
-fn trusted(dependency: Option<&Dependency>, cause: Cause) -> Cause {
-    match (dependency, cause.refusal()) {
-        (Some(itself), Some(refusal)) if refusal.dependency() != itself.name() => cause.unproven(),
+/// The cause, which proves nothing where it is a refusal by another guard than this dependency's.
+fn trusted(guarded: Option<&Dependency>, cause: Cause) -> Cause {
+    match (guarded, cause.refusal()) {
+        (Some(guarded), Some(refusal)) if refusal.dependency() != guarded.name() => {
+            cause.unproven()
+        }
         _ => cause,
     }
 }
