@@ -1,10 +1,13 @@
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// When whoever is asked has to be done, and the timer that wakes the task then.
 #[derive(Debug)]
@@ -27,15 +30,12 @@ impl Timer {
     /// Whether the time is over. Sees to it that the task is woken when it is.
     #[inline]
     pub(super) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.due {
-            Some(due) => self
-                .sleep
-                .get_or_insert_with(|| Box::pin(sleep_until(due)))
-                .as_mut()
-                .poll(cx)
-                .is_ready(),
-            None => false,
-        }
+        let Some(due) = self.due else {
+            return false;
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // Outside the budget that the runtime gives a task: whoever is asked may have used up all of it, each time.
+        pin!(unconstrained(sleep.as_mut())).poll(cx).is_ready()
     }
 }
 

@@ -13,10 +13,10 @@ use brownout::{
     core::{BoxError, Origin, RejectReason, Rejected},
     fallback::{FallbackLayer, Tier},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::common::{down, probe};
+use crate::common::{SECOND, down, ms, probe};
 
 fn dependency(name: &str) -> Dependency {
     Registry::new().dependency(name).register().unwrap()
@@ -72,6 +72,43 @@ async fn what_a_tier_stands_for_says_whose_refusals_prove_that_it_was_not_asked(
         assert_eq!(chain.oneshot(1).await.is_ok(), goes_on, "{guard}");
         assert_eq!(seen.counts().calls == 1, goes_on);
     }
+}
+
+/// Uses up all that the runtime lets a task do in one go, each time that it is polled.
+async fn greedy() -> ! {
+    loop {
+        tokio::task::consume_budget().await;
+    }
+}
+
+#[tokio::test]
+async fn one_who_never_leaves_the_runtime_any_time_is_given_up_all_the_same() {
+    let greedy = service_fn(|_: u32| async { Err::<u32, BoxError>(greedy().await) });
+    let within = FallbackLayer::for_results()
+        .safe()
+        .within(ms(20))
+        .last("last", |_| async { 7 })
+        .unwrap()
+        .layer(greedy);
+    let timed = FallbackLayer::for_results()
+        .safe()
+        .tier(Tier::new("greedy", greedy).timeout(ms(20)))
+        .last("last", |_| async { 7 })
+        .unwrap()
+        .layer(down("down").0);
+    let start = std::time::Instant::now();
+    // In tasks, since only they have a budget; and real time, since the paused clock stands still while a task is busy.
+    let calls = [
+        tokio::spawn(within.oneshot(1)),
+        tokio::spawn(timed.oneshot(1)),
+    ];
+    for call in calls {
+        let abort = call.abort_handle();
+        let answer = timeout(SECOND * 5, call).await;
+        abort.abort();
+        assert_eq!(answer.expect("it was given up").unwrap().unwrap(), 7);
+    }
+    assert!(start.elapsed() < SECOND * 5);
 }
 
 #[cfg(feature = "http")]
