@@ -7,7 +7,10 @@
 )]
 
 use std::{
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -15,6 +18,7 @@ use brownout::{
     Dependency, Registry,
     breaker::{Circuit, CircuitBreakerLayer, KeyedCircuits, Policy},
     core::{BoxError, Rejected},
+    fallback::{Failed, FallbackLayer},
     registry::{CircuitState, EventKind, Status},
 };
 use tokio::time::advance;
@@ -28,7 +32,8 @@ impl tracing::Subscriber for Broken {
     }
     fn event(&self, event: &tracing::Event<'_>) {
         // The registry's own log goes through.
-        let own = event.metadata().target().contains("breaker");
+        let target = event.metadata().target();
+        let own = target.contains("breaker") || target.contains("fallback");
         assert!(!own, "the log is gone");
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
@@ -120,6 +125,54 @@ async fn a_circuit_reports_and_wakes_though_the_log_panics() {
     assert!(call.is_finished(), "it was woken");
     call.await.unwrap().unwrap();
     assert_eq!(events(&dependency), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_tells_the_registry_though_the_log_panics() {
+    let dependency = dependency();
+    let layer = FallbackLayer::for_results()
+        .safe()
+        .covering(&dependency)
+        .tier_fn("rules", |_: Failed<bool>| async { Ok::<_, BoxError>(()) })
+        .build()
+        .unwrap();
+    let chain = layer.chain();
+    with_a_broken_log(|| {
+        chain.switch_off("rules").unwrap();
+        Ok(())
+    });
+    with_a_broken_log(|| {
+        chain.switch_on("rules").unwrap();
+        Ok(())
+    });
+    let service = layer.layer(service_fn(|fails: bool| async move {
+        if fails {
+            Err(BoxError::from("down"))
+        } else {
+            Ok(())
+        }
+    }));
+    let call = |fails| {
+        let call = service.clone().oneshot(fails);
+        || {
+            let answer = pin!(call).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(answer, Poll::Ready(Ok(()))));
+            Ok(())
+        }
+    };
+    with_a_broken_log(call(true));
+    advance(Duration::from_secs(10)).await;
+    with_a_broken_log(call(false));
+    let events = dependency.registry().recent_events();
+    let of_chain = events.iter().filter(|event| {
+        matches!(
+            event.kind,
+            EventKind::TierSwitched { .. }
+                | EventKind::FallbackServed { .. }
+                | EventKind::FallbackEnded { .. }
+        )
+    });
+    assert_eq!(of_chain.count(), 4);
 }
 
 /// How many transitions the registry has heard of.

@@ -94,7 +94,7 @@ impl fmt::Display for Degraded {
         }
         write!(f, ";reason={}", self.reason.as_str())?;
         if let Some(age) = self.age {
-            write!(f, ";age={}", age.as_secs())?;
+            write!(f, ";age={}", age.as_secs().min(MOST))?;
         }
         if self.head_only {
             f.write_str(";head-only")?;
@@ -102,6 +102,9 @@ impl fmt::Display for Degraded {
         Ok(())
     }
 }
+
+/// The largest integer that RFC 9651 (section 3.3.1) can hold.
+const MOST: u64 = 999_999_999_999_999;
 
 /// A bare item of RFC 9651: a token where the text is one, else a quoted string. What neither can hold is left out,
 /// so that no name can break out of the header.
@@ -177,6 +180,16 @@ mod tests {
         assert_eq!(
             mark("a\r\nSet-Cookie: x", "say \"hi\"").to_string(),
             "\"aSet-Cookie: x\";tier=\"say \\\"hi\\\"\";reason=circuit-open;age=42"
+        );
+    }
+
+    #[test]
+    fn no_age_is_more_than_the_header_can_hold() {
+        let mut endless = Degraded::new(DegradeReason::Failed);
+        endless.age = Some(Duration::MAX);
+        assert_eq!(
+            endless.to_string(),
+            "\"unnamed\";reason=failed;age=999999999999999".replace('"', "")
         );
     }
 

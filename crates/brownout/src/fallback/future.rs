@@ -15,7 +15,7 @@ use super::{
     mark::MarkDegraded,
     plan::Plan,
     requests::Requests,
-    run::{Run, ServedBy, Unanswered},
+    run::{End, Run, ServedBy, Unanswered},
     watch::{Resume, Watch},
 };
 use crate::core::{Degraded, caught::caught};
@@ -52,14 +52,15 @@ impl<Req, R, P, H> ResponseFuture<Req, R, P, H> {
     }
 }
 
-impl<Req, R, J, Q, M, X, W, H> Future for ResponseFuture<Req, R, Plan<J, Q, M, X, W>, H>
+impl<Req, R, Res, E, N, F, J, Q, M, X, W, H> Future
+    for ResponseFuture<Req, R, Plan<J, Q, M, X, W>, H>
 where
-    R: Run<Req, J, Q, W>,
-    R::Neutral: Into<X::Proof>,
-    R::Failed: Unanswered<R::Response, R::Error, Proof: Into<X::Proof>>,
+    R: Run<Req, J, Q, W, End = End<Res, E, N, Q::Stuck, F>>,
+    N: Into<X::Proof>,
+    F: Unanswered<Res, E, Proof: Into<X::Proof>>,
     Q: Requests<Req, Stuck: Into<X::Proof>>,
-    M: MarkDegraded<R::Response>,
-    X: Conclude<R::Response, R::Error, <R::Failed as Unanswered<R::Response, R::Error>>::Tier>,
+    M: MarkDegraded<Res>,
+    X: Conclude<Res, E, F::Tier>,
     W: Watch,
     H: Resume<R, Req, Q>,
 {
@@ -78,7 +79,7 @@ where
                 watch,
             } = &mut *this.plan;
             let end = ready!(this.run.as_mut().poll_run(cx, judge, requests, watch));
-            let tell = |answer: &mut R::Response, by: Option<ServedBy>| match by {
+            let tell = |answer: &mut Res, by: Option<ServedBy>| match by {
                 None => watch.primary_answered(),
                 Some(by) => {
                     watch.served(&by);

@@ -277,7 +277,7 @@ pub mod parts {
         mark::{MarkWith, Unmarked},
         plan::Plan,
         requests::{Heads, Idempotent, MayNotDescend, Requests, Safe, Writes},
-        run::{AllFailed, End, Ended, Outcome, Run, ServedBy, Spent, Unanswered, Waiting},
+        run::{AllFailed, End, Outcome, Run, ServedBy, Spent, Unanswered, Waiting},
         tier::{Attempt, FnTier, LastTier, NoAnswer, ServiceTier},
         timer::Timer,
         watch::{

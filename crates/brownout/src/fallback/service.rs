@@ -13,7 +13,7 @@ use super::{
     mark::MarkDegraded,
     plan::Plan,
     requests::Requests,
-    run::{PrimaryRun, Run, Unanswered},
+    run::{End, PrimaryRun, Run, Unanswered},
     watch::{Exercising, Resume},
 };
 use crate::core::Cause;
@@ -67,18 +67,17 @@ impl<S, T, P> Fallback<S, T, P> {
     }
 }
 
-impl<S, Req, T, R, J, Q, M, X, W> Service<Req> for Fallback<S, T, Plan<J, Q, M, X, W>>
+impl<S, Req, T, R, Res, N, F, J, Q, M, X, W> Service<Req> for Fallback<S, T, Plan<J, Q, M, X, W>>
 where
     S: Service<Req>,
     T: Tiers<Req, Q, PrimaryRun<S::Future, Q::Kept>, Run = R> + Clone,
-    R: Run<Req, J, Q, W::Call, Error = S::Error>,
-    R::Neutral: Into<X::Proof>,
-    R::Failed: Unanswered<R::Response, S::Error, Proof: Into<X::Proof>>,
+    R: Run<Req, J, Q, W::Call, End = End<Res, S::Error, N, Q::Stuck, F>>,
+    N: Into<X::Proof>,
+    F: Unanswered<Res, S::Error, Proof: Into<X::Proof>>,
     J: Judge<S::Response, S::Error> + Clone,
     Q: Requests<Req, Stuck: Into<X::Proof>> + Clone,
-    M: MarkDegraded<R::Response> + Clone,
-    X: Conclude<R::Response, S::Error, <R::Failed as Unanswered<R::Response, S::Error>>::Tier>
-        + Clone,
+    M: MarkDegraded<Res> + Clone,
+    X: Conclude<Res, S::Error, F::Tier> + Clone,
     W: Exercising<S, Req, T>,
     W::Held: Resume<R, Req, Q>,
 {

@@ -1,22 +1,24 @@
 //! Chains among primaries, tiers and nested chains that do their worst.
 
-#[cfg(feature = "http")]
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::pending,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-#[cfg(feature = "http")]
-use brownout::fallback::Failed;
 use brownout::{
     Dependency, Registry,
-    core::{BoxError, Origin, RejectReason, Rejected},
-    fallback::{FallbackLayer, Tier},
+    core::{BoxError, CauseKind, Origin, RejectReason, Rejected, Verdict},
+    fallback::{Exercise, Failed, FallbackLayer, Tier},
+    registry::Status,
 };
 use tokio::time::{Instant, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::common::{SECOND, down, ms, probe};
+use crate::common::{SECOND, down, hanging, ms, probe};
 
 fn dependency(name: &str) -> Dependency {
     Registry::new().dependency(name).register().unwrap()
@@ -75,7 +77,7 @@ async fn what_a_tier_stands_for_says_whose_refusals_prove_that_it_was_not_asked(
 }
 
 /// Uses up all that the runtime lets a task do in one go, each time that it is polled.
-async fn greedy() -> ! {
+async fn greedy() -> Result<u32, BoxError> {
     loop {
         tokio::task::consume_budget().await;
     }
@@ -83,7 +85,7 @@ async fn greedy() -> ! {
 
 #[tokio::test]
 async fn one_who_never_leaves_the_runtime_any_time_is_given_up_all_the_same() {
-    let greedy = service_fn(|_: u32| async { Err::<u32, BoxError>(greedy().await) });
+    let greedy = service_fn(|_: u32| greedy());
     let within = FallbackLayer::for_results()
         .safe()
         .within(ms(20))
@@ -109,6 +111,105 @@ async fn one_who_never_leaves_the_runtime_any_time_is_given_up_all_the_same() {
         assert_eq!(answer.expect("it was given up").unwrap().unwrap(), 7);
     }
     assert!(start.elapsed() < SECOND * 5);
+}
+
+fn panics<T>(text: &str) -> T {
+    panic!("{text}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_panics_has_failed_by_that_exercised_or_not() {
+    for exercised in [true, false] {
+        let covered = dependency("search");
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let layer = FallbackLayer::for_results()
+            .safe()
+            .covering(&covered)
+            .exercise(Exercise::share(1.0))
+            .tier_fn("rules", move |_: Failed<u32>| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                async { panics::<Result<u32, BoxError>>("no rules") }
+            })
+            .last("last", |_| async { 7 })
+            .unwrap();
+        let primary = if exercised { probe().0 } else { down("down").0 };
+        if !exercised {
+            covered
+                .registry()
+                .override_level(
+                    brownout::registry::DegradationLevel::Reduced,
+                    brownout::registry::Order::new("kim", "drill", SECOND * 60),
+                )
+                .unwrap();
+        }
+        let call = AssertUnwindSafe(layer.layer(primary).oneshot(1));
+        let answer = tokio::spawn(call.0).await;
+        assert_eq!(answer.is_ok(), exercised);
+        let tier = layer.chain().tiers().next().unwrap();
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        assert_eq!((tier.failed(), tier.status()), (1, Status::Degraded));
+        assert_eq!(tier.last_failure().unwrap().kind(), CauseKind::Panicked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_primary_answers_where_judging_an_exercised_tier_panics() {
+    let covered = dependency("search");
+    let chain = FallbackLayer::for_results()
+        .safe()
+        .classify(|answer: Result<&u32, &BoxError>| match answer {
+            Ok(0) => panics("no verdict on nothing"),
+            Ok(_) => Verdict::Success,
+            Err(_) => Verdict::Failure,
+        })
+        .covering(&covered)
+        .exercise(1.0)
+        .tier_fn("zero", |_: Failed<u32>| async { Ok::<u32, BoxError>(0) })
+        .build()
+        .unwrap();
+    let handle = chain.chain();
+    let answer = tokio::spawn(chain.layer(probe().0).oneshot(1)).await;
+    assert_eq!(answer.expect("no panic").unwrap(), 1);
+    assert_eq!(handle.tiers().next().unwrap().failed(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exercised_tier_that_hangs_is_given_up_for_its_patience() {
+    let layer = FallbackLayer::for_results()
+        .safe()
+        .covering(&dependency("search"))
+        .exercise(1.0)
+        .tier(Tier::new("hangs", hanging().0))
+        .last("last", |_| pending())
+        .unwrap();
+    let start = Instant::now();
+    let Ok(answer) = layer.layer(probe().0).oneshot(3).await;
+    assert_eq!((answer, start.elapsed()), (3, ms(100)));
+    let tier = layer.chain().tiers().next().unwrap();
+    assert_eq!(tier.last_failure().unwrap().kind(), CauseKind::TimedOut);
+}
+
+/// Adds a tier that fails for each of these names.
+macro_rules! failing_tiers {
+    ($chain:expr, $($name:ident)*) => {
+        $chain$(.tier_fn(stringify!($name), |_: Failed<u32>| async {
+            Err::<u32, BoxError>(stringify!($name).into())
+        }))*
+    };
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_of_many_tiers_is_compiled_in_time_and_passes_through_all() {
+    let chain = FallbackLayer::for_results().safe();
+    let chain = failing_tiers!(chain, a b c d e f g h i j k l m n o p q r s t);
+    let layer = chain
+        .last("last", |f: Failed<u32>| async move {
+            f.tiers().map(|_| 1).sum()
+        })
+        .unwrap();
+    let Ok(failed) = layer.layer(down("down").0).oneshot(1).await;
+    assert_eq!(failed, 21);
 }
 
 #[cfg(feature = "http")]
@@ -174,6 +275,21 @@ mod http {
                 assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
                 assert_eq!(asked.load(Ordering::Relaxed), 0, "{by_error} {stuck}");
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idempotency_key_that_says_nothing_is_none() {
+        for (key, again) in [("k-1", true), ("", false), ("\"\"", false)] {
+            let primary = service_fn(|_: Request<String>| async {
+                Err::<Response<String>, BoxError>("lost".into())
+            });
+            let layer = FallbackLayer::for_http()
+                .idempotent()
+                .last("tier", |_| async { Response::new(String::new()) })
+                .unwrap();
+            let Ok(answer) = layer.layer(primary).oneshot(charge(key)).await;
+            assert_eq!(answer.status() == StatusCode::OK, again, "{key:?}");
         }
     }
 }

@@ -16,10 +16,10 @@ mod exercise;
 mod exercised;
 #[cfg(feature = "grpc")]
 mod grpc;
-mod hostile;
 #[cfg(feature = "http")]
 mod heads;
 mod health;
+mod hostile;
 #[cfg(feature = "http")]
 mod http;
 mod laws;

@@ -9,6 +9,7 @@
 mod common;
 
 mod bounds;
+mod hostile;
 mod keeping;
 mod laws;
 mod model;

@@ -29,7 +29,7 @@ impl<J, P, M, X, T, W> FallbackBuilder<J, HttpRequests<P>, M, X, T, W> {
     }
 
     /// Lets writes go elsewhere even if they may have had their effect, where they carry an `Idempotency-Key`
-    /// header (metadata, on gRPC) that primary and tiers heed together. One without the header goes elsewhere only
+    /// header (metadata, on gRPC), not an empty one, that primary and tiers heed together. Without, one goes elsewhere only
     /// where it was certainly not sent; else its caller gets the failure as it is.
     pub fn idempotent(mut self) -> Self {
         self.plan.requests.rules.idempotent = true;

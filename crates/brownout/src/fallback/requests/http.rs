@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Body;
 
 use super::{Heads, MayNotDescend, Requests};
@@ -79,7 +79,7 @@ impl Rules {
     };
 
     fn may_repeat(self, method: &Method, headers: &HeaderMap) -> bool {
-        (self.safe)(method) || self.idempotent && headers.contains_key("idempotency-key")
+        (self.safe)(method) || self.idempotent && headers.get("idempotency-key").is_some_and(is_key)
     }
 }
 
@@ -173,6 +173,11 @@ impl<B, P: Replay<B>> Heads<Request<B>> for HttpRequests<P> {
     fn head(&self, kept: &KeptRequest<B>) -> Request<()> {
         kept.head.clone()
     }
+}
+
+/// An empty key, or a string of nothing, tells no request from another.
+fn is_key(value: &HeaderValue) -> bool {
+    value.as_bytes().iter().any(|byte| !b" \t\"".contains(byte))
 }
 
 fn head<B>(request: &Request<B>) -> Request<()> {

@@ -8,16 +8,19 @@ use std::{
 
 use pin_project::pin_project;
 
-use super::{End, Ended, Run, ServedBy, Spent, Waiting, served_by};
-use crate::fallback::{
-    asks::Asks,
-    chain::Step,
-    failed::Failed,
-    join::Join,
-    requests::Requests,
-    tier::{Attempt, NoAnswer},
-    timer::Timer,
-    watch::{GivenUp, Watch, poll_watched},
+use super::{End, Run, ServedBy, Spent, Waiting, served_by};
+use crate::{
+    core::Cause,
+    fallback::{
+        asks::Asks,
+        chain::Step,
+        failed::Failed,
+        join::Join,
+        requests::Requests,
+        tier::{Attempt, NoAnswer},
+        timer::{Timer, poll_before},
+        watch::Watch,
+    },
 };
 
 /// The last tier's part of a call, behind `R`.
@@ -54,9 +57,9 @@ enum Here<F> {
     },
 }
 
-impl<R, A, F, K, Res, E, LE, Out, TRes, Req, J, Q, W> Run<Req, J, Q, W> for LastRun<R, A, F>
+impl<R, A, F, K, Res, E, N, LE, Out, TRes, Req, J, Q, W> Run<Req, J, Q, W> for LastRun<R, A, F>
 where
-    R: Run<Req, J, Q, W, Response = Res, Error = E, Failed = Spent<Res, E, LE, K>>,
+    R: Run<Req, J, Q, W, End = End<Res, E, N, Q::Stuck, Spent<Res, E, LE, K>>>,
     A: Asks<Req, Q>,
     A::Tier: Attempt<A::Request, Response = TRes, Error = Infallible, Future = F>,
     F: Future<Output = Result<TRes, NoAnswer<Infallible>>>,
@@ -65,10 +68,7 @@ where
     W: Watch,
 {
     const TIERS: usize = R::TIERS + 1;
-    type Response = Out;
-    type Error = E;
-    type Neutral = R::Neutral;
-    type Failed = Infallible;
+    type End = End<Out, E, N, Q::Stuck, Infallible>;
 
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
     #[inline(always)]
@@ -78,7 +78,7 @@ where
         judge: &J,
         requests: &Q,
         watch: &mut W,
-    ) -> Poll<Ended<Self, Req, J, Q, W>> {
+    ) -> Poll<Self::End> {
         let mut this = self.project();
         if let EarlierProject::Asked { run, .. } = this.earlier.as_mut().project() {
             let spent = match ready!(run.poll_run(cx, judge, requests, watch)) {
@@ -123,8 +123,7 @@ where
             let by = served_by(step.name, R::TIERS, A::HEAD, &history);
             let timer = Timer::new(watch.begin_last());
             let failed = Failed::new(request, history);
-            let Some(future) = watch.guard(|| step.tier.tier().attempt(failed)) else {
-                watch.tier_failed(by.index, &GivenUp::Panicked.cause());
+            let Some(future) = watch.guard(by.index, || step.tier.tier().attempt(failed)) else {
                 return Poll::Ready(End::Exercised);
             };
             this.here.set(Here::Asked { future, timer, by });
@@ -132,14 +131,17 @@ where
         let HereProject::Asked { future, timer, by } = this.here.project() else {
             return Poll::Pending;
         };
-        match ready!(poll_watched(future, timer, watch, cx)) {
-            Ok(Ok(response)) => {
+        let Some(polled) = watch.guard(by.index, || poll_before(future, timer, cx)) else {
+            return Poll::Ready(End::Exercised);
+        };
+        match ready!(polled) {
+            Some(Ok(response)) => {
                 watch.tier_answered(by.index);
                 Poll::Ready(End::Answer(J::tier(response), Some(*by)))
             }
-            Ok(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
-            Err(given_up) => {
-                watch.tier_failed(by.index, &given_up.cause());
+            Some(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
+            None => {
+                watch.tier_failed(by.index, &Cause::no_answer_in_time());
                 Poll::Ready(End::Exercised)
             }
         }

@@ -7,7 +7,7 @@ use std::{
 
 use pin_project::pin_project;
 
-use super::{End, Ended, Outcome, Run, ServedBy, Spent, Waiting, served_by};
+use super::{End, Outcome, Run, ServedBy, Spent, Waiting, served_by};
 use crate::{
     core::Cause,
     fallback::{
@@ -18,8 +18,8 @@ use crate::{
         judge::Judge,
         requests::Requests,
         tier::{Attempt, NoAnswer},
-        timer::Timer,
-        watch::{GivenUp, Skip, Watch, poll_watched},
+        timer::{Timer, poll_before},
+        watch::{Skip, Watch},
     },
 };
 
@@ -55,9 +55,9 @@ type Answer<A, Req, Q> =
 type TierError<A, Req, Q> =
     <<A as Asks<Req, Q>>::Tier as Attempt<<A as Asks<Req, Q>>::Request>>::Error;
 
-impl<R, A, F, K, Res, E, LE, Out, Req, J, Q, W> Run<Req, J, Q, W> for OrRun<R, A, F, K>
+impl<R, A, F, K, Res, E, N, LE, Out, Req, J, Q, W> Run<Req, J, Q, W> for OrRun<R, A, F, K>
 where
-    R: Run<Req, J, Q, W, Response = Res, Error = E, Failed = Spent<Res, E, LE, K>>,
+    R: Run<Req, J, Q, W, End = End<Res, E, N, Q::Stuck, Spent<Res, E, LE, K>>>,
     A: Asks<Req, Q>,
     A::Tier: Attempt<A::Request, Future = F>,
     TierError<A, Req, Q>: fmt::Display + 'static,
@@ -67,10 +67,7 @@ where
     W: Watch,
 {
     const TIERS: usize = R::TIERS + 1;
-    type Response = Out;
-    type Error = E;
-    type Neutral = R::Neutral;
-    type Failed = Spent<Out, E, TierError<A, Req, Q>, K>;
+    type End = End<Out, E, N, Q::Stuck, Spent<Out, E, TierError<A, Req, Q>, K>>;
 
     fn poll_run(
         self: Pin<&mut Self>,
@@ -78,7 +75,7 @@ where
         judge: &J,
         requests: &Q,
         watch: &mut W,
-    ) -> Poll<Ended<Self, Req, J, Q, W>> {
+    ) -> Poll<Self::End> {
         let mut this = self.project();
         if let Project::Earlier(run) = this.state.as_mut().project() {
             let spent = match ready!(run.poll_run(cx, judge, requests, watch)) {
@@ -122,15 +119,8 @@ where
                 Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),
                 Err((skip, kept)) => {
                     let failure = Failure::new(name, skip.cause(), None);
-                    // One who is as good as absent changes nothing of what the caller gets in the end.
-                    let outcome = match skip {
-                        Skip::Late => Outcome::Nothing,
-                        Skip::SwitchedOff | Skip::Unhealthy | Skip::BodyNotKept => {
-                            outcome.forget_tier().map(J::earlier)
-                        }
-                    };
                     return Poll::Ready(End::Failed(Spent {
-                        outcome,
+                        outcome: skipped(outcome, skip).map(J::earlier),
                         history: history.and(failure),
                         kept,
                     }));
@@ -141,8 +131,7 @@ where
             let by = served_by(name, R::TIERS, A::HEAD, &history);
             *this.kept = Some((history.clone(), kept));
             let failed = Failed::new(request, history);
-            let Some(future) = watch.guard(|| tier.attempt(failed)) else {
-                watch.tier_failed(by.index, &GivenUp::Panicked.cause());
+            let Some(future) = watch.guard(by.index, || tier.attempt(failed)) else {
                 return Poll::Ready(End::Exercised);
             };
             this.state.set(State::Here {
@@ -155,11 +144,14 @@ where
             return Poll::Pending;
         };
         let by = *by;
-        let answered = ready!(poll_watched(future, timer, watch, cx));
-        let judged = judged(answered, judge, |cause| {
-            watch.trusted_of_tier(by.index, cause)
+        let polled = watch.guard(by.index, || {
+            let trusted = |cause| watch.trusted_of_tier(by.index, cause);
+            poll_before(future, timer, cx).map(|answered| judged(answered, judge, trusted))
         });
-        let (outcome, cause) = match judged {
+        let Some(polled) = polled else {
+            return Poll::Ready(End::Exercised);
+        };
+        let (outcome, cause) = match ready!(polled) {
             Ok(response) => {
                 watch.tier_answered(by.index);
                 return Poll::Ready(End::Answer(J::tier(response), Some(by)));
@@ -174,8 +166,7 @@ where
         let Some((history, kept)) = this.kept.take() else {
             return Poll::Pending;
         };
-        let claims = cause.refusal().is_some() && !cause.proves_not_sent();
-        let outcome = if requests.has_effect(&kept) && (claims || !history.proves_not_sent()) {
+        let outcome = if requests.has_effect(&kept) && may_be_done(&history, &cause) {
             without_proof(outcome, judge)
         } else {
             outcome
@@ -189,9 +180,18 @@ where
     }
 }
 
+/// What is left where a tier is not asked: one who is as good as absent changes nothing of what the caller gets in the
+/// end.
+fn skipped<Res, E, L, T>(outcome: Outcome<Res, E, L>, skip: Skip) -> Outcome<Res, E, T> {
+    match skip {
+        Skip::Late => Outcome::Nothing,
+        Skip::SwitchedOff | Skip::Unhealthy | Skip::BodyNotKept => outcome.forget_tier(),
+    }
+}
+
 /// A tier's answer, if it is none that is a failure; else what it leaves, and why.
 fn judged<Res, E, T, J>(
-    answered: Result<Result<Res, NoAnswer<T>>, GivenUp>,
+    answered: Option<Result<Res, NoAnswer<T>>>,
     judge: &J,
     trusted: impl FnOnce(Cause) -> Cause,
 ) -> Result<Res, (Outcome<Res, E, T>, Cause)>
@@ -200,20 +200,26 @@ where
     T: fmt::Display + 'static,
 {
     Err(match answered {
-        Ok(Ok(response)) => match judge.answer(&response) {
+        Some(Ok(response)) => match judge.answer(&response) {
             None => return Ok(response),
             Some(cause) => (Outcome::Answer(response), trusted(cause)),
         },
-        Ok(Err(NoAnswer::NotReady(error))) => {
+        Some(Err(NoAnswer::NotReady(error))) => {
             let cause = Cause::not_ready(Cause::of_error(&error));
             (Outcome::Tier(error), cause)
         }
-        Ok(Err(NoAnswer::Failed(error))) => {
+        Some(Err(NoAnswer::Failed(error))) => {
             let cause = trusted(Cause::of_error(&error));
             (Outcome::Tier(error), cause)
         }
-        Err(given_up) => (Outcome::Nothing, given_up.cause()),
+        None => (Outcome::Nothing, Cause::no_answer_in_time()),
     })
+}
+
+/// Whether a write may have been made by those of whom the tier's failure seems to prove that it was not.
+fn may_be_done(before: &History, cause: &Cause) -> bool {
+    let claims = cause.refusal().is_some() && !cause.proves_not_sent();
+    claims || !before.proves_not_sent()
 }
 
 /// What a tier leaves of a write that somebody before it, or the tier itself, may have done: nothing by which it would

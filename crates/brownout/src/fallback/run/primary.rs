@@ -9,7 +9,7 @@ use std::{
 
 use pin_project::pin_project;
 
-use super::{End, Ended, Outcome, PRIMARY, Run, Spent};
+use super::{End, Outcome, PRIMARY, Run, Spent};
 use crate::{
     core::Cause,
     fallback::{
@@ -69,10 +69,7 @@ where
     W: Watch,
 {
     const TIERS: usize = 0;
-    type Response = Res;
-    type Error = E;
-    type Neutral = J::Neutral;
-    type Failed = Spent<Res, E, Infallible, K>;
+    type End = End<Res, E, J::Neutral, Q::Stuck, Spent<Res, E, Infallible, K>>;
 
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
     #[inline(always)]
@@ -82,7 +79,7 @@ where
         judge: &J,
         _: &Q,
         watch: &mut W,
-    ) -> Poll<Ended<Self, Req, J, Q, W>> {
+    ) -> Poll<Self::End> {
         let mut this = self.project();
         let (outcome, cause, elapsed) = match this.state.as_mut().project() {
             Project::Called(future) => match future.poll(cx) {

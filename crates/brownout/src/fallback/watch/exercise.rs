@@ -103,10 +103,12 @@ impl Exercises {
 
     /// Takes one of the places of this second, if there is one.
     fn has_room(&self) -> bool {
-        let second = Instant::now()
-            .saturating_duration_since(self.epoch)
-            .as_secs()
-            << 32;
+        let now = Instant::now().saturating_duration_since(self.epoch);
+        self.has_room_in(now.as_secs())
+    }
+
+    fn has_room_in(&self, second: u64) -> bool {
+        let second = second << 32;
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 // A thread that is late with what it read of the clock does not bring back a second that is over.
@@ -191,5 +193,21 @@ where
 impl<S, Req, T> fmt::Debug for Held<S, Req, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Held").field(&self.0.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brownout_registry::Registry;
+
+    #[test]
+    fn one_who_read_the_clock_late_gets_no_place_of_a_second_that_has_passed() {
+        let random = Registry::new().random();
+        let exercises = Exercises::new(Ratio::ONE, &Exercise::share(1.0).at_most(2), random);
+        assert!(exercises.has_room_in(7));
+        let places = (0..10).filter(|n| exercises.has_room_in(if n % 2 == 0 { 8 } else { 7 }));
+        assert_eq!(places.count(), 2);
+        assert!(exercises.has_room_in(9));
     }
 }

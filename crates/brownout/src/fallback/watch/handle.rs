@@ -110,18 +110,19 @@ impl Chain {
 
     fn say(&self, tier: &'static str, on: bool) {
         let dependency = self.dependency();
-        let name = dependency.map(Dependency::name);
-        if on {
-            tracing::info!(dependency = name, tier, "fallback tier switched on");
-        } else {
-            tracing::warn!(dependency = name, tier, "fallback tier switched off");
-        }
+        // Before the log, whose subscriber may panic.
         if let Some(dependency) = dependency {
             dependency.registry().record(EventKind::TierSwitched {
                 dependency: dependency.shared_name(),
                 tier: tier.into(),
                 on,
             });
+        }
+        let name = dependency.map(Dependency::name);
+        if on {
+            tracing::info!(dependency = name, tier, "fallback tier switched on");
+        } else {
+            tracing::warn!(dependency = name, tier, "fallback tier switched off");
         }
     }
 }

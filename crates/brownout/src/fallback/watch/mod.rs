@@ -11,23 +11,13 @@ mod times;
 mod unwatched;
 mod watched;
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, task::Context, time::Duration};
 
 use brownout_registry::DegradationLevel;
 use tokio::time::Instant;
 
-use super::{
-    plan::Plan,
-    run::ServedBy,
-    timer::{Timer, poll_before},
-};
-use crate::core::{Cause, ConfigError, caught::caught};
+use super::{plan::Plan, run::ServedBy};
+use crate::core::{Cause, ConfigError, caught::caught, unwind::OnUnwind};
 
 pub(super) use self::shared::Settings;
 pub use self::{
@@ -142,15 +132,22 @@ pub trait Watch {
     /// How degraded the system is.
     fn level(&self) -> DegradationLevel;
 
-    /// Runs a tier's code; nothing, where it panics while it is exercised.
+    /// Runs a tier's code, or somebody's who judges it. A panic is the tier's failure; one while it is exercised ends
+    /// here, and gives nothing.
     #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
     #[inline(always)]
-    fn guard<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
-        if self.is_exercise() {
-            caught(run)
+    fn guard<T>(&self, tier: usize, run: impl FnOnce() -> T) -> Option<T> {
+        // Caught too: what is told may be logged, and a second panic would end the process.
+        let failed = OnUnwind(|| {
+            caught(|| self.tier_failed(tier, &Cause::panicked("it panicked")));
+        });
+        let done = if self.is_exercise() {
+            Some(caught(run)?)
         } else {
             Some(run())
-        }
+        };
+        failed.disarm();
+        done
     }
 }
 
@@ -175,39 +172,6 @@ impl Skip {
             Self::Unhealthy => Cause::unhealthy(),
             Self::BodyNotKept => Cause::body_not_kept(),
         }
-    }
-}
-
-/// How a tier was given up.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum GivenUp {
-    /// Its time was over.
-    Late,
-    /// It panicked while it was exercised.
-    Panicked,
-}
-
-impl GivenUp {
-    pub(super) fn cause(self) -> Cause {
-        match self {
-            Self::Late => Cause::no_answer_in_time(),
-            Self::Panicked => Cause::panicked("panicked"),
-        }
-    }
-}
-
-/// Polls a tier until its time is over, or until it panics while it is exercised.
-#[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
-#[inline(always)]
-pub(super) fn poll_watched<F: Future>(
-    future: Pin<&mut F>,
-    timer: &mut Timer,
-    watch: &impl Watch,
-    cx: &mut Context<'_>,
-) -> Poll<Result<F::Output, GivenUp>> {
-    match watch.guard(|| poll_before(future, timer, cx)) {
-        Some(polled) => polled.map(|output| output.ok_or(GivenUp::Late)),
-        None => Poll::Ready(Err(GivenUp::Panicked)),
     }
 }
 

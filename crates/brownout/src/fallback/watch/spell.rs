@@ -78,11 +78,13 @@ impl Spells {
     fn end_quiet(&self, but: Option<usize>, dependency: &Dependency) {
         let now = self.now();
         for (index, spell) in self.tiers.iter().enumerate() {
+            // Read before its time: a spell that begins meanwhile is seen with a time of its own, or not at all.
+            let is_active = spell.active.load(Ordering::Acquire);
             let quiet =
                 Duration::from_millis(now.saturating_sub(spell.last.load(Ordering::Relaxed)));
             if Some(index) != but
+                && is_active
                 && quiet >= QUIET
-                && spell.active.load(Ordering::Relaxed)
                 && spell.active.swap(false, Ordering::AcqRel)
             {
                 self.serving.fetch_sub(1, Ordering::Relaxed);
@@ -99,29 +101,30 @@ impl Spells {
 #[cold]
 fn say_served(tier: &'static str, reason: DegradeReason, dependency: &Dependency) {
     let reason = reason.as_str();
+    // Before the log, whose subscriber may panic.
+    dependency.registry().record(EventKind::FallbackServed {
+        dependency: dependency.shared_name(),
+        tier: tier.into(),
+        reason: reason.into(),
+    });
     tracing::warn!(
         dependency = dependency.name(),
         tier,
         reason,
         "fallback serves"
     );
-    dependency.registry().record(EventKind::FallbackServed {
-        dependency: dependency.shared_name(),
-        tier: tier.into(),
-        reason: reason.into(),
-    });
 }
 
 fn say_ended(tier: &'static str, calls: u64, dependency: &Dependency) {
+    dependency.registry().record(EventKind::FallbackEnded {
+        dependency: dependency.shared_name(),
+        tier: tier.into(),
+        calls,
+    });
     tracing::info!(
         dependency = dependency.name(),
         tier,
         calls,
         "fallback no longer serves"
     );
-    dependency.registry().record(EventKind::FallbackEnded {
-        dependency: dependency.shared_name(),
-        tier: tier.into(),
-        calls,
-    });
 }

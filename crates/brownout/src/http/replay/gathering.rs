@@ -9,6 +9,9 @@ use pin_project::pin_project;
 
 use super::{body::poll_bytes, kept::Kept, pieces::Pieces};
 
+/// How many frames are read before other tasks get their turn. A body may have any number of empty ones.
+const AT_ONCE: u32 = 128;
+
 /// A body that is read into memory; and where that fails, the body that gives everything again, as it would have come.
 #[pin_project]
 pub(super) struct Gathering<B: Body> {
@@ -35,11 +38,19 @@ impl<B: Body> Gathering<B> {
     /// Reads the body. `None` if not all of it can be kept: then go on with [`poll_again`](Self::poll_again).
     pub(super) fn poll_whole(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Kept>> {
         let mut this = self.project();
+        let mut frames = 0;
         while let Some(frame) = ready!(poll_bytes(this.body.as_mut(), cx)) {
             let too_much = match frame {
                 Ok(frame) => match this.pieces.add(frame) {
                     Ok(()) if this.body.is_end_stream() => break,
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        frames += 1;
+                        if frames == AT_ONCE {
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        continue;
+                    }
                     Err(frame) => Ok(frame),
                 },
                 Err(error) => Err(error),
