@@ -144,7 +144,7 @@
 //!
 //! A request that may not descend gets what it would have got without a chain: the failed answer or the error. In an
 //! HTTP or gRPC chain that cannot fail, an error becomes a 503 (`UNAVAILABLE`), which is not a refusal: it carries an
-//! [`Exhausted`], and no `Rejected`. Nor does a tier's refusal of a write that the primary may have made go up to those
+//! [`Exhausted`], and no `Rejected`. The log says at DEBUG that a tier was not asked for that reason. Nor does a tier's refusal of a write that the primary may have made go up to those
 //! who would take it for proof: an answer loses its `Rejected`, and in place of the error there is an `Exhausted`.
 //!
 //! # Requests that are made again
@@ -218,6 +218,7 @@
 //! | `FallbackServed` | WARN "fallback serves" | a tier has begun to serve, with the reason |
 //! | `FallbackEnded` | INFO "fallback no longer serves" | a call has been answered, and the tier has not been needed for 10 s; with the number of calls it served |
 //!
+//! | | DEBUG "fallback tier not asked" | each call whose request may be a write that was sent |
 //! | `TierSwitched` | WARN "fallback tier switched off", INFO "… on" | somebody switched a tier, and it was not so before |
 //!
 //! The first two tell of spells and not of calls: a primary that fails now and then, or tiers that take turns, make at most two

@@ -143,7 +143,7 @@ impl<J, Q, M, X, T, W: Watching> FallbackBuilder<J, Q, M, X, T, W> {
     ///
     /// It heeds the [status without traffic](Dependency::status_without_traffic): a circuit, or calls observed in
     /// passing, could not learn of a recovery from calls that nobody makes. So it needs a probe on the dependency, or
-    /// people.
+    /// people. A caller who already waits for the primary's readiness goes on waiting until it polls again.
     pub fn skip_when_unhealthy(
         mut self,
         dependency: &Dependency,

@@ -8,7 +8,7 @@ use std::{
 
 use pin_project::pin_project;
 
-use super::{End, Run, ServedBy, Spent, Waiting, served_by};
+use super::{End, Run, ServedBy, Spent, Waiting, say_stuck, served_by};
 use crate::{
     core::Cause,
     fallback::{
@@ -107,9 +107,11 @@ where
                 history,
                 kept,
             } = spent;
-            let asked = requests
-                .may_descend(&kept, history.cause())
-                .and_then(|()| A::ask_last(requests, kept));
+            let may_descend = requests.may_descend(&kept, history.cause());
+            if may_descend.is_err() {
+                say_stuck(step.name, &history);
+            }
+            let asked = may_descend.and_then(|()| A::ask_last(requests, kept));
             let request = match asked {
                 Ok(request) => request,
                 Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),

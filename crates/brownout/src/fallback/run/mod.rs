@@ -141,6 +141,16 @@ impl<Res, E, T> Outcome<Res, E, T> {
     }
 }
 
+/// Tells whoever wonders why a tier is not asked; a reader who has not named requests safe sees nothing else of it.
+#[cold]
+fn say_stuck(tier: &'static str, history: &History) {
+    tracing::debug!(
+        tier,
+        cause = history.cause().kind().as_str(),
+        "fallback tier not asked: the request may be a write that was sent (`.safe()` and `.idempotent()` say otherwise)"
+    );
+}
+
 #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
 #[inline(always)]
 fn served_by(tier: &'static str, index: usize, head: bool, history: &History) -> ServedBy {

@@ -7,7 +7,7 @@ use std::{
 
 use pin_project::pin_project;
 
-use super::{End, Outcome, Run, ServedBy, Spent, Waiting, served_by};
+use super::{End, Outcome, Run, ServedBy, Spent, Waiting, say_stuck, served_by};
 use crate::{
     core::Cause,
     fallback::{
@@ -102,6 +102,7 @@ where
                 kept,
             } = spent;
             if let Err(stuck) = requests.may_descend(&kept, history.cause()) {
+                say_stuck(step.name, &history);
                 let outcome = outcome.forget_tier().map(J::earlier);
                 return Poll::Ready(End::Stuck(stuck, outcome, history));
             }
