@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use brownout_registry::{Dependency, EventKind};
+use brownout_registry::{Dependency, EventKind, Ticks};
 use tokio::time::Instant;
 
 use crate::{core::DegradeReason, fallback::run::ServedBy};
@@ -19,14 +19,14 @@ pub(super) struct Spells {
     tiers: Box<[Spell]>,
     /// How many tiers are serving: all that a successful call reads.
     serving: AtomicUsize,
-    epoch: Instant,
+    clock: Ticks,
 }
 
 struct Spell {
     tier: &'static str,
     active: AtomicBool,
     calls: AtomicU64,
-    /// In milliseconds since the chain's epoch.
+    /// By the chain's clock.
     last: AtomicU64,
 }
 
@@ -41,7 +41,7 @@ impl Spells {
         Self {
             tiers: tiers.iter().map(spell).collect(),
             serving: AtomicUsize::new(0),
-            epoch: Instant::now(),
+            clock: Ticks::since(Instant::now()),
         }
     }
 
@@ -58,7 +58,7 @@ impl Spells {
         let Some(spell) = self.tiers.get(by.index) else {
             return;
         };
-        spell.last.store(self.now(), Ordering::Relaxed);
+        spell.last.store(self.clock.now(), Ordering::Relaxed);
         spell.calls.fetch_add(1, Ordering::Relaxed);
         if !spell.active.swap(true, Ordering::AcqRel) {
             self.serving.fetch_add(1, Ordering::Relaxed);
@@ -69,19 +69,14 @@ impl Spells {
         }
     }
 
-    fn now(&self) -> u64 {
-        let elapsed = Instant::now().saturating_duration_since(self.epoch);
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-    }
-
     #[cold]
     fn end_quiet(&self, but: Option<usize>, dependency: &Dependency) {
-        let now = self.now();
+        let now = self.clock.now();
         for (index, spell) in self.tiers.iter().enumerate() {
             // Read before its time: a spell that begins meanwhile is seen with a time of its own, or not at all.
             let is_active = spell.active.load(Ordering::Acquire);
             let quiet =
-                Duration::from_millis(now.saturating_sub(spell.last.load(Ordering::Relaxed)));
+                Duration::from_nanos(now.saturating_sub(spell.last.load(Ordering::Relaxed)));
             if Some(index) != but
                 && is_active
                 && quiet >= QUIET
