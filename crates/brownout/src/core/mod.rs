@@ -20,6 +20,7 @@ pub(crate) mod mark;
 mod observe;
 mod reject;
 mod rejected;
+pub(crate) mod requests;
 pub(crate) mod sync;
 pub(crate) mod threads;
 pub(crate) mod unwind;

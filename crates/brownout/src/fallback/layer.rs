@@ -3,10 +3,10 @@ use tower_layer::Layer;
 use super::{
     builder::FallbackBuilder,
     conclude::OwnError,
-    judge::{ByDisplay, Results},
+    judge::Results,
     mark::Unmarked,
     plan::Plan,
-    requests::Writes,
+    requests::{ByDisplay, Writes},
     service::Fallback,
     watch::{Chain, Exercised, Watched},
 };
@@ -91,9 +91,9 @@ mod messages {
     use crate::{
         fallback::{
             answers::Answers,
-            judge::{Responses, Transport},
+            judge::Responses,
             mark::InExtensions,
-            requests::{HttpRequests, Rules},
+            requests::{HttpRequests, Rules, Transport},
         },
         http::HttpStatus,
     };

@@ -247,14 +247,13 @@ mod join;
 mod judge;
 mod layer;
 mod plan;
-mod requests;
 mod run;
 mod service;
 mod tier;
 mod timer;
 mod watch;
 
-use crate::core::mark;
+use crate::core::{mark, requests};
 
 /// What a chain is made of: the strategies behind [`FallbackBuilder`]'s methods, and the types that they work on.
 /// Most users never name them.
@@ -262,9 +261,12 @@ pub mod parts {
     #[cfg(feature = "http")]
     pub use super::{
         answers::{AlwaysAnswers, Answers},
-        judge::{Responses, Sources, Transport},
+        judge::Responses,
         mark::InExtensions,
-        requests::{Bodies, Cloned, HttpRequests, KeptRequest, Replay, ReplayableBody, Rules},
+        requests::{
+            Bodies, Cloned, HttpRequests, KeptRequest, Replay, ReplayableBody, Rules, Sources,
+            Transport,
+        },
     };
     pub use super::{
         asks::{Asks, Head, Whole},
@@ -274,10 +276,12 @@ pub mod parts {
         },
         failed::History,
         join::Join,
-        judge::{ByClosure, ByDisplay, EveryError, Explain, Judge, Neutral, Results},
+        judge::{EveryError, Judge, Neutral, Results},
         mark::{MarkWith, Unmarked},
         plan::Plan,
-        requests::{Heads, Idempotent, MayNotDescend, Requests, Safe, Writes},
+        requests::{
+            ByClosure, ByDisplay, Explain, Heads, Idempotent, MayNotDescend, Requests, Safe, Writes,
+        },
         run::{AllFailed, End, Outcome, Run, ServedBy, Spent, Unanswered, Waiting},
         tier::{Attempt, FnTier, LastTier, NoAnswer, ServiceTier},
         timer::Timer,

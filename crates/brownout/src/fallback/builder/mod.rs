@@ -9,9 +9,10 @@ use super::{
     chain::{NoTiers, Or, Step},
     conclude::{ExhaustedWith, FailExhausted},
     failed::{Exhausted, Failed},
-    judge::{ByClosure, Results},
+    judge::Results,
     mark::MarkWith,
     plan::Plan,
+    requests::ByClosure,
     tier::{FnTier, ServiceTier, Tier},
     watch::{Exercise, Exercised, Settings, Unwatched, Watching},
 };

@@ -61,19 +61,19 @@ impl<B: Clone> Replay<B> for Cloned {
 /// Which HTTP requests may have their effect twice.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    pub(in crate::fallback) safe: fn(&Method) -> bool,
-    pub(in crate::fallback) idempotent: bool,
+    pub(crate) safe: fn(&Method) -> bool,
+    pub(crate) idempotent: bool,
 }
 
 impl Rules {
     /// By method: GET, HEAD, OPTIONS and TRACE are safe.
-    pub(in crate::fallback) const HTTP: Self = Self {
+    pub(crate) const HTTP: Self = Self {
         safe: Method::is_safe,
         idempotent: false,
     };
     /// No call is safe.
     #[cfg(feature = "grpc")]
-    pub(in crate::fallback) const GRPC: Self = Self {
+    pub(crate) const GRPC: Self = Self {
         safe: |_| false,
         idempotent: false,
     };
@@ -86,17 +86,17 @@ impl Rules {
 /// Keeps HTTP and gRPC requests by the given replay, under the given rules.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpRequests<P = Bodies> {
-    pub(in crate::fallback) rules: Rules,
+    pub(crate) rules: Rules,
     replay: PhantomData<P>,
 }
 
 impl HttpRequests {
-    pub(in crate::fallback) const fn new(rules: Rules) -> Self {
+    pub(crate) const fn new(rules: Rules) -> Self {
         let replay = PhantomData;
         Self { rules, replay }
     }
 
-    pub(in crate::fallback) const fn cloned(self) -> HttpRequests<Cloned> {
+    pub(crate) const fn cloned(self) -> HttpRequests<Cloned> {
         HttpRequests {
             rules: self.rules,
             replay: PhantomData,

@@ -2,13 +2,18 @@
 
 use std::convert::Infallible;
 
-use crate::core::Cause;
+use super::Cause;
 
+mod explain;
 #[cfg(feature = "http")]
 mod http;
 
+pub use self::explain::{ByClosure, ByDisplay, Explain};
 #[cfg(feature = "http")]
-pub use self::http::{Bodies, Cloned, HttpRequests, KeptRequest, Replay, ReplayableBody, Rules};
+pub use self::{
+    explain::{Sources, Transport},
+    http::{Bodies, Cloned, HttpRequests, KeptRequest, Replay, ReplayableBody, Rules},
+};
 
 /// Keeps requests for the tiers, and says which of them may go elsewhere after which failure.
 ///
@@ -65,15 +70,15 @@ pub struct MayNotDescend(());
 
 /// Every request is safe: each may descend after any failure.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Safe(pub(super) ());
+pub struct Safe(pub(crate) ());
 
 /// Every request carries an idempotency key: each may descend after any failure.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Idempotent(pub(super) ());
+pub struct Idempotent(pub(crate) ());
 
 /// Every request may be a write: it descends only after causes that prove that it was not sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Writes(pub(super) ());
+pub struct Writes(pub(crate) ());
 
 /// Plain requests are kept by cloning them; what differs is which may descend.
 macro_rules! keep_clones {
