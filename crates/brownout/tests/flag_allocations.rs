@@ -17,7 +17,7 @@ use std::{
 use allocation_counter::measure;
 use brownout::{
     Registry,
-    core::{Rejected, Verdict},
+    core::{Cause, Rejected, Verdict},
     flag::{Flag, FlagLayer, Flags},
     registry::{DegradationLevel, FeatureState, Order},
 };
@@ -99,6 +99,21 @@ fn a_call_through_an_enabled_flag_allocates_nothing() {
         assert_eq!(allocations(layer.layer(adding(0))), (0, 0), "{flag:?}");
         assert_eq!(flag.stats().totals.successes, u64::from(3 * CALLS));
     }
+}
+
+#[test]
+fn a_call_that_may_fall_through_allocates_nothing_nor_does_going_on() {
+    let flag = Flags::new(&Registry::new()).builder("patient");
+    let flag = flag.errors(1_000_000).build().unwrap();
+    let layer = FlagLayer::for_results(flag.clone()).degraded(adding(100));
+    let layer = layer
+        .fall_through()
+        .safe()
+        .causes(|_: &Failed| Cause::failed("refused"));
+    assert_eq!(allocations(layer.clone().layer(adding(0))), (0, 0));
+    let failing = layer.classify(|_: Result<&u32, &Failed>| Verdict::Failure);
+    assert_eq!(allocations(failing.layer(adding(0))), (0, 0));
+    assert_eq!(flag.stats().totals.failures, u64::from(3 * CALLS));
 }
 
 #[test]

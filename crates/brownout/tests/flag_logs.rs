@@ -124,3 +124,17 @@ async fn nobody_who_does_not_listen_hears_of_evaluations() {
     assert_eq!(service.ready().await.unwrap().call(1).await.unwrap(), 1);
     assert_eq!(logs.records(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_why_a_call_that_failed_did_not_go_on_to_the_degraded_service() {
+    let log = LogCapture::at(Level::DEBUG);
+    let down = || tower::service_fn(|_: u32| async { Err::<u32, BoxError>("down".into()) });
+    let layer = FlagLayer::for_results(flag_in(&Registry::new()))
+        .degraded(down())
+        .fall_through();
+    assert!(layer.layer(down()).oneshot(1).await.is_err());
+    let said = log.find_all("degraded service not asked");
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].field("flag"), Some("ml_recs"));
+    assert_eq!(said[0].field("cause"), Some("failed"));
+}

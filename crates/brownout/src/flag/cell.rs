@@ -9,7 +9,8 @@ use brownout_registry::FeatureState;
 use tokio::time::Instant;
 
 use crate::core::{
-    DegradeReason, Degraded, Origin, RejectReason, Rejected, Verdict, sync::Ordering::Relaxed,
+    Cause, DegradeReason, Degraded, Origin, RejectReason, Rejected, Verdict,
+    sync::Ordering::Relaxed,
 };
 
 use super::{
@@ -153,6 +154,18 @@ impl Cell {
             FeatureState::Enabled | FeatureState::Degraded => RejectReason::FlagDegraded,
         };
         Rejected::at(self.origin.clone(), reason, until)
+    }
+
+    /// The cause for which the service has failed a call, which proves nothing where it is a refusal by another guard than
+    /// that of the flag's dependency.
+    #[cold]
+    pub(super) fn trusted(&self, cause: Cause) -> Cause {
+        match (self.shared.outside.dependency(), cause.refusal()) {
+            (Some(guarded), Some(refusal)) if refusal.dependency() != guarded.name() => {
+                cause.unproven()
+            }
+            _ => cause,
+        }
     }
 
     /// The mark of an answer that was given in the service's place.

@@ -4,7 +4,10 @@ use tower_layer::Layer;
 
 use crate::core::{AtHead, ErrIsFailure, ErrWith, MarkWith, Rejected, Same, Unmarked};
 
+#[cfg(feature = "http")]
+use super::falling::Messages;
 use super::{
+    falling::Plain,
     handle::Flag,
     service::{Flagged, Parts},
     standby::{Instead, Nobody},
@@ -36,9 +39,11 @@ use super::{
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct FlagLayer<O = (), R = (), M = (), D = Nobody, X = Nobody> {
-    flag: Flag,
-    parts: Parts<O, R, M, D, X>,
+pub struct FlagLayer<O = (), R = (), M = (), D = Nobody, X = Nobody, P = Plain> {
+    pub(super) flag: Flag,
+    pub(super) parts: Parts<O, R, M, D, X>,
+    /// What kind of calls they are, which a flag that falls through has to know.
+    pub(super) calls: P,
 }
 
 impl FlagLayer {
@@ -49,7 +54,7 @@ impl FlagLayer {
     /// circuit breaker, [`classify`](FlagLayer::classify) should call it neutral
     /// ([`refusal_of`](crate::core::refusal_of)): else the circuit drives the flag.
     pub fn for_results(flag: Flag) -> FlagLayer<AtHead<ErrIsFailure>, Same, Unmarked> {
-        FlagLayer::new(flag, AtHead(ErrIsFailure), Same, Unmarked(()))
+        FlagLayer::new(flag, AtHead(ErrIsFailure), Same, Unmarked(()), Plain::new())
     }
 
     /// For HTTP services: judges by status and by whether the body arrives, refuses with a 503, and
@@ -63,12 +68,16 @@ impl FlagLayer {
         crate::http::AtEnd<crate::http::HttpStatus>,
         crate::http::Unavailable,
         crate::core::InExtensions,
+        Nobody,
+        Nobody,
+        Messages,
     > {
         FlagLayer::new(
             flag,
             crate::http::AtEnd::new(crate::http::HttpStatus::new()),
             crate::http::Unavailable::new(),
             crate::core::InExtensions(()),
+            Messages::HTTP,
         )
     }
 
@@ -81,18 +90,22 @@ impl FlagLayer {
         crate::http::AtEnd<crate::grpc::GrpcStatus>,
         crate::grpc::GrpcUnavailable,
         crate::core::InExtensions,
+        Nobody,
+        Nobody,
+        Messages,
     > {
         FlagLayer::new(
             flag,
             crate::grpc::at_end(),
             crate::grpc::GrpcUnavailable::new(),
             crate::core::InExtensions(()),
+            Messages::GRPC,
         )
     }
 }
 
-impl<O, R, M> FlagLayer<O, R, M> {
-    fn new(flag: Flag, observe: O, reject: R, mark: M) -> Self {
+impl<O, R, M, P> FlagLayer<O, R, M, Nobody, Nobody, P> {
+    fn new(flag: Flag, observe: O, reject: R, mark: M, calls: P) -> Self {
         Self {
             flag,
             parts: Parts {
@@ -102,14 +115,15 @@ impl<O, R, M> FlagLayer<O, R, M> {
                 degraded: Nobody(()),
                 disabled: Nobody(()),
             },
+            calls,
         }
     }
 }
 
-impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
+impl<O, R, M, D, X, C> FlagLayer<O, R, M, D, X, C> {
     /// Says when calls are judged and by whom, instead of the way that was picked before.
-    pub fn observe<P>(self, observe: P) -> FlagLayer<P, R, M, D, X> {
-        let Self { flag, parts } = self;
+    pub fn observe<P>(self, observe: P) -> FlagLayer<P, R, M, D, X, C> {
+        let Self { flag, parts, calls } = self;
         let parts = Parts {
             observe,
             reject: parts.reject,
@@ -117,19 +131,19 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
             degraded: parts.degraded,
             disabled: parts.disabled,
         };
-        FlagLayer { flag, parts }
+        FlagLayer { flag, parts, calls }
     }
 
     /// Judges calls by a closure or another [`Classify`](crate::core::Classify), as soon as the answer is there.
     ///
     /// It also sees the answers of whoever stands in; what it says of them counts for nothing.
-    pub fn classify<K>(self, classify: K) -> FlagLayer<AtHead<K>, R, M, D, X> {
+    pub fn classify<K>(self, classify: K) -> FlagLayer<AtHead<K>, R, M, D, X, C> {
         self.observe(AtHead(classify))
     }
 
     /// Says what a refused call turns into.
-    pub fn reject<Q>(self, reject: Q) -> FlagLayer<O, Q, M, D, X> {
-        let Self { flag, parts } = self;
+    pub fn reject<Q>(self, reject: Q) -> FlagLayer<O, Q, M, D, X, C> {
+        let Self { flag, parts, calls } = self;
         let parts = Parts {
             observe: parts.observe,
             reject,
@@ -137,11 +151,11 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
             degraded: parts.degraded,
             disabled: parts.disabled,
         };
-        FlagLayer { flag, parts }
+        FlagLayer { flag, parts, calls }
     }
 
     /// Says it by a closure, which answers or fails with the service's own types.
-    pub fn reject_with<F, Res, E>(self, reject: F) -> FlagLayer<O, ErrWith<F>, M, D, X>
+    pub fn reject_with<F, Res, E>(self, reject: F) -> FlagLayer<O, ErrWith<F>, M, D, X, C>
     where
         F: Fn(Rejected) -> Result<Res, E>,
     {
@@ -149,11 +163,11 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
     }
 
     /// Marks the answers of whoever stands in by a closure.
-    pub fn mark_with<F, Res>(self, mark: F) -> FlagLayer<O, R, MarkWith<F>, D, X>
+    pub fn mark_with<F, Res>(self, mark: F) -> FlagLayer<O, R, MarkWith<F>, D, X, C>
     where
         F: Fn(&mut Res, crate::core::Degraded),
     {
-        let Self { flag, parts } = self;
+        let Self { flag, parts, calls } = self;
         let parts = Parts {
             observe: parts.observe,
             reject: parts.reject,
@@ -161,7 +175,7 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
             degraded: parts.degraded,
             disabled: parts.disabled,
         };
-        FlagLayer { flag, parts }
+        FlagLayer { flag, parts, calls }
     }
 
     /// The simpler form of the feature: it gets the calls while the flag is degraded, and those that a ramp turns away.
@@ -169,8 +183,8 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
     ///
     /// A clone of it is made for each such call, in whose future its readiness is waited for. How it fares counts for
     /// nothing, and its errors and panics go to the caller.
-    pub fn degraded<T>(self, service: T) -> FlagLayer<O, R, M, Instead<T>, X> {
-        let Self { flag, parts } = self;
+    pub fn degraded<T>(self, service: T) -> FlagLayer<O, R, M, Instead<T>, X, C> {
+        let Self { flag, parts, calls } = self;
         let parts = Parts {
             observe: parts.observe,
             reject: parts.reject,
@@ -178,12 +192,12 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
             degraded: Instead(service),
             disabled: parts.disabled,
         };
-        FlagLayer { flag, parts }
+        FlagLayer { flag, parts, calls }
     }
 
     /// What answers while the flag is disabled, in the same way. Without it, calls are refused.
-    pub fn disabled<T>(self, service: T) -> FlagLayer<O, R, M, D, Instead<T>> {
-        let Self { flag, parts } = self;
+    pub fn disabled<T>(self, service: T) -> FlagLayer<O, R, M, D, Instead<T>, C> {
+        let Self { flag, parts, calls } = self;
         let parts = Parts {
             observe: parts.observe,
             reject: parts.reject,
@@ -191,7 +205,7 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
             degraded: parts.degraded,
             disabled: Instead(service),
         };
-        FlagLayer { flag, parts }
+        FlagLayer { flag, parts, calls }
     }
 
     /// The flag, to inspect and steer it.
@@ -200,7 +214,7 @@ impl<O, R, M, D, X> FlagLayer<O, R, M, D, X> {
     }
 }
 
-impl<S, O, R, M, D, X> Layer<S> for FlagLayer<O, R, M, D, X>
+impl<S, O, R, M, D, X, C> Layer<S> for FlagLayer<O, R, M, D, X, C>
 where
     Parts<O, R, M, D, X>: Clone,
 {
@@ -211,7 +225,7 @@ where
     }
 }
 
-impl<O, R, M, D, X> fmt::Debug for FlagLayer<O, R, M, D, X> {
+impl<O, R, M, D, X, C> fmt::Debug for FlagLayer<O, R, M, D, X, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlagLayer")
             .field("flag", &self.flag)

@@ -122,13 +122,14 @@
 //!
 //! | state | calls go to |
 //! |---|---|
-//! | `Enabled` | the service; its failures are counted, and returned |
+//! | `Enabled` | the service; its failures are counted, and returned, or [go on](#falling-through) to the degraded service |
 //! | `Degraded` | the [degraded](FlagLayer::degraded) service, else they are refused: `flag-degraded` |
 //! | `Disabled` | the [disabled](FlagLayer::disabled) service, else they are refused: `flag-disabled` |
 //!
 //! While the flag has stepped back, the service is ready at once, without polling its inner service; that call does not
 //! reach the inner service, whatever changes before it is made. Whoever stands in is asked for readiness within the
-//! call, and how it fares counts for nothing. A readiness error of the inner service is a failure and is passed on.
+//! call, and how it fares counts for nothing. A readiness error of the inner service is a failure and is passed on; a flag that falls through
+//! is ready then, and its call goes on.
 //! While the flag comes back by a ramp, the inner service is asked for readiness for every call, and the ramp decides when
 //! the call is made. Nothing is reserved before that. A service that waits for an inner one that is not ready is woken when the flag
 //! steps back.
@@ -138,11 +139,63 @@
 //!
 //! Answers of whoever stands in are [marked](crate::core::Marks), in HTTP and gRPC responses' extensions.
 //!
+//! # Falling through
+//!
+//! By default a flag that is enabled returns what its service fails: so many callers see an error before it degrades.
+//! With [`fall_through`](FlagLayer::fall_through) each failed call goes on to the degraded service, and the caller gets
+//! that answer, marked with the reason (`failed`, `timed-out`, `circuit-open`) as a fallback's would be.
+//!
+//! ```
+//! use brownout::{Registry, flag::{FlagLayer, Flags}, registry::FeatureState};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! let flag = Flags::new(&Registry::new()).flag("ml_recommendations")?;
+//! let recommendations = ServiceBuilder::new()
+//!     .layer(
+//!         FlagLayer::for_results(flag.clone())
+//!             .degraded(service_fn(|_user: u32| async { Ok::<_, BoxError>("bestsellers") }))
+//!             .fall_through()
+//!             .safe(),
+//!     )
+//!     .service(service_fn(|_user: u32| async { Err::<&str, _>(BoxError::from("no model")) }));
+//!
+//! assert_eq!(recommendations.oneshot(7).await?, "bestsellers");
+//! assert_eq!(flag.state(), FeatureState::Enabled);
+//! assert_eq!(flag.stats().totals.failures, 1);
+//! # Ok(()) }
+//! ```
+//!
+//! | what happens | it goes on |
+//! |---|---|
+//! | a failure that is counted: an error, an answer that fails | yes; a failed answer is dropped with its body |
+//! | a refusal by a layer further in, as an error or an answer, even if it counts for nothing | yes |
+//! | its readiness fails | yes, in the call; the service itself is ready then |
+//! | what is neutral or a success | no |
+//! | a body, or trailers, that fail | no: the caller has the answer already |
+//! | a panic | no: it goes on to the caller |
+//!
+//! Writes do not happen twice. A request that may be a write goes on only where the cause
+//! [proves](crate::core::Cause::proves_not_sent) that it was not sent: its readiness failed, no connection could be made,
+//! or a guard refused it; of a flag that names its [dependency](FlagBuilder::dependency), a guard of that one. Who may
+//! not go on gets the failure as it is, and the log says so at DEBUG.
+//!
+//! | layer | what is no write | what `.idempotent()` permits | what is made again |
+//! |---|---|---|---|
+//! | `for_results` | nothing, until `.safe()` says that everything is | everything: all requests carry a key | all requests: they must be `Clone` |
+//! | `for_http` | GET, HEAD, OPTIONS, TRACE | requests with an `Idempotency-Key` header | those without a body; others below a `ReplayLayer`, or with `.cloning()` |
+//! | `for_grpc` | nothing, until `.safe()` | calls with `idempotency-key` metadata | the same |
+//!
+//! How the degraded service fares counts for nothing, and goes to the caller. Only of a write that the service may have
+//! made, nothing goes up that layers above would take for proof that nobody made it: an answer loses its `Rejected`, and
+//! in place of an error the caller gets the service's own failure, which is kept for that.
+//!
 //! # Events and logs
 //!
 //! | event | log | when |
 //! |---|---|---|
 //! | `FlagChanged` | WARN "flag changed" where worse, else INFO | once for each change of the effective state, with its [cause](crate::registry::FlagCause) |
+//! | | DEBUG "degraded service not asked" | each failed call that may not go on, of a flag that falls through |
 //! | | DEBUG `feature_flag.evaluation` | once for each call that is decided, if anybody listens; OpenTelemetry's fields |
 //!
 //! Nothing runs in the background. What ends by itself is noticed by whoever looks next: the state that they read is
@@ -154,13 +207,16 @@
 //! Reading a flag is one load; with a level gate one more. A success adds to a cache line of the thread's own and reads
 //! no clock: it can only lower the share of failures, so the next failure dates it, or every 64th success of a thread.
 //! In between, successes count as if they had come evenly. A failure takes a short lock; while the flag is degraded
-//! nothing does. No call through an enabled flag allocates.
+//! nothing does. No call through an enabled flag allocates; one that may fall
+//! through costs a clone of the request and of the degraded service.
 
 mod automatic;
 mod builder;
 mod cell;
 mod counts;
 mod engine;
+pub mod fall;
+mod falling;
 mod flags;
 pub mod future;
 mod handle;
@@ -173,6 +229,7 @@ mod service;
 mod settings;
 mod shared;
 mod standby;
+mod through;
 mod ticket;
 mod voice;
 mod waiting;

@@ -29,6 +29,10 @@ impl Outside {
         }
     }
 
+    pub(super) fn dependency(&self) -> Option<&Dependency> {
+        self.dependency.as_ref()
+    }
+
     /// The level that the flag's gates act on. May let the registry catch up, so call it with no lock held.
     ///
     /// It is the system's, unless that is as bad as it is only for what the own dependency's traffic says. For a dwell

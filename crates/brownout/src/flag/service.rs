@@ -7,10 +7,11 @@ use std::{
 use brownout_registry::FeatureState;
 use tower_service::Service;
 
-use crate::core::{MarkDegraded, Observe, Reject, Settle, unwind::OnUnwind};
+use crate::core::{DegradeReason, MarkDegraded, Observe, Reject, Settle, unwind::OnUnwind};
 
 use super::{
     cell::Leave,
+    fall::Degrade,
     future::{ResponseFuture, Run},
     handle::Flag,
     standby::{Nobody, Standby},
@@ -27,6 +28,8 @@ pub struct Flagged<S, O, R, M, D = Nobody, X = Nobody> {
     flag: Flag,
     parts: Parts<O, R, M, D, X>,
     ready: Ready,
+    /// Why it is not ready. Apart, so that whether it is remains one byte.
+    reason: DegradeReason,
     waiting: Option<Waiting>,
 }
 
@@ -46,6 +49,8 @@ enum Ready {
     ToCall,
     /// The call will not reach the inner service, whatever changes meanwhile: it was not made ready, for this state.
     Bypass(FeatureState),
+    /// The inner service failed to become ready; the call goes on to the degraded service.
+    Failed,
 }
 
 impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
@@ -55,6 +60,7 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
             flag,
             parts,
             ready: Ready::ToCall,
+            reason: DegradeReason::Failed,
             waiting: None,
         }
     }
@@ -87,6 +93,9 @@ type FutureOf<S, Req, O, R, M, D, X> = ResponseFuture<
     O,
     R,
     M,
+    <D as Degrade<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Falling<
+        <O as Observe<Ticket, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Response,
+    >,
 >;
 
 impl<S, Req, O, R, M, D, X> Service<Req> for Flagged<S, O, R, M, D, X>
@@ -95,7 +104,7 @@ where
     O: Observe<Ticket, S::Response, S::Error> + Clone,
     R: Reject<O::Response, S::Error> + Clone,
     M: MarkDegraded<S::Response> + Clone,
-    D: Standby<Req, S::Response, S::Error>,
+    D: Degrade<Req, S::Response, S::Error>,
     X: Standby<Req, S::Response, S::Error>,
 {
     type Response = R::Response;
@@ -107,7 +116,8 @@ where
     #[allow(clippy::inline_always, reason = "measured, see above")]
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.flag.is_plainly_enabled() && self.waiting.is_none() {
+        let failed = D::FALLS && self.ready == Ready::Failed;
+        if self.flag.is_plainly_enabled() && self.waiting.is_none() && !failed {
             let unwinding = OnUnwind(|| self.flag.cell().failed_readiness());
             let polled = self.inner.poll_ready(cx);
             unwinding.disarm();
@@ -133,17 +143,19 @@ where
                 return self.call_inner(request, ticket);
             }
         }
-        let promised = match std::mem::replace(&mut self.ready, Ready::ToCall) {
-            Ready::ToCall => None,
-            Ready::Bypass(state) => Some(state),
+        let (promised, not_ready) = match std::mem::replace(&mut self.ready, Ready::ToCall) {
+            Ready::ToCall => (None, None),
+            Ready::Bypass(state) => (Some(state), None),
+            Ready::Failed => (None, Some(self.reason)),
         };
         let cell = self.flag.cell();
-        match cell.admit(promised) {
-            Leave::Enter(word) => {
+        match (cell.admit(promised), not_ready) {
+            (Leave::Enter(_), Some(reason)) => self.fall(request, reason),
+            (Leave::Enter(word), None) => {
                 let ticket = Ticket::new(Arc::clone(cell), word);
                 self.call_inner(request, ticket)
             }
-            Leave::Divert(state, until) => self.divert(request, state, until),
+            (Leave::Divert(state, until), _) => self.divert(request, state, until),
         }
     }
 }
@@ -153,14 +165,18 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
     fn poll_ready_otherwise<Req>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Req>,
+        D: Degrade<Req, S::Response, S::Error>,
     {
-        self.ready = Ready::ToCall;
         let state = self.flag.state();
         if state != FeatureState::Enabled {
             self.waiting = None;
             self.ready = Ready::Bypass(state);
             return Poll::Ready(Ok(()));
         }
+        if self.ready == Ready::Failed {
+            return Poll::Ready(Ok(()));
+        }
+        self.ready = Ready::ToCall;
         let unwinding = OnUnwind(|| self.flag.cell().failed_readiness());
         let polled = self.inner.poll_ready(cx);
         unwinding.disarm();
@@ -176,14 +192,21 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
     ) -> Poll<Result<(), S::Error>>
     where
         S: Service<Req>,
+        D: Degrade<Req, S::Response, S::Error>,
     {
         self.ready = Ready::ToCall;
-        if polled.is_ready() {
+        if let Poll::Ready(outcome) = polled {
             self.waiting = None;
-            return polled.map_err(|error| {
-                self.flag.cell().failed_readiness();
-                error
-            });
+            let Err(error) = outcome else {
+                return Poll::Ready(Ok(()));
+            };
+            self.flag.cell().failed_readiness();
+            let Some(reason) = self.parts.degraded.not_ready(&error) else {
+                return Poll::Ready(Err(error));
+            };
+            self.ready = Ready::Failed;
+            self.reason = reason;
+            return Poll::Ready(Ok(()));
         }
         loop {
             let waiting = self
@@ -212,17 +235,38 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
     ) -> FutureOf<S, Req, O, R, M, D, X>
     where
         S: Service<Req>,
-        O: Clone,
+        O: Observe<Ticket, S::Response, S::Error> + Clone,
         R: Clone,
         M: Clone,
-        D: Standby<Req, S::Response, S::Error>,
+        D: Degrade<Req, S::Response, S::Error>,
         X: Standby<Req, S::Response, S::Error>,
     {
+        let fall = self.parts.degraded.keep(&request);
         // A panic in `call` fails the call that was let in.
         let unwinding = OnUnwind(|| ticket.take().failure());
         let future = self.inner.call(request);
         unwinding.disarm();
-        self.parts.future(Run::Full(future, ticket))
+        self.parts.future(Run::Full(future, ticket), fall)
+    }
+
+    /// The call goes on to the degraded service without having been made. How that fares proves no more and no less
+    /// than it says, for nobody else can have done anything.
+    #[cold]
+    fn fall<Req>(&mut self, request: Req, reason: DegradeReason) -> FutureOf<S, Req, O, R, M, D, X>
+    where
+        S: Service<Req>,
+        O: Observe<Ticket, S::Response, S::Error> + Clone,
+        R: Clone,
+        M: Clone,
+        D: Degrade<Req, S::Response, S::Error>,
+        X: Standby<Req, S::Response, S::Error>,
+    {
+        let cell = self.flag.cell();
+        let run = match self.parts.degraded.answer(request) {
+            Some(future) => Run::Degraded(future, Arc::clone(cell), reason),
+            None => Run::Refused(Some(cell.rejected(FeatureState::Degraded, None))),
+        };
+        self.parts.future(run, self.parts.degraded.keep_nothing())
     }
 
     #[inline(never)]
@@ -234,10 +278,10 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
     ) -> FutureOf<S, Req, O, R, M, D, X>
     where
         S: Service<Req>,
-        O: Clone,
+        O: Observe<Ticket, S::Response, S::Error> + Clone,
         R: Clone,
         M: Clone,
-        D: Standby<Req, S::Response, S::Error>,
+        D: Degrade<Req, S::Response, S::Error>,
         X: Standby<Req, S::Response, S::Error>,
     {
         let cell = self.flag.cell();
@@ -246,19 +290,26 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
             future.map(|future| Run::Disabled(future, Arc::clone(cell)))
         } else {
             let future = self.parts.degraded.answer(request);
-            future.map(|future| Run::Degraded(future, Arc::clone(cell)))
+            let reason = DegradeReason::FlagDegraded;
+            future.map(|future| Run::Degraded(future, Arc::clone(cell), reason))
         };
         let refused = || Run::Refused(Some(cell.rejected(state, until)));
-        self.parts.future(answering.unwrap_or_else(refused))
+        let run = answering.unwrap_or_else(refused);
+        self.parts.future(run, self.parts.degraded.keep_nothing())
     }
 }
 
 impl<O: Clone, R: Clone, M: Clone, D, X> Parts<O, R, M, D, X> {
     #[allow(clippy::inline_always, reason = "see `Flagged::poll_ready`")]
     #[inline(always)]
-    fn future<F, G, H>(&self, run: Run<F, G, H>) -> ResponseFuture<F, G, H, O, R, M> {
+    fn future<F, G, H, K>(
+        &self,
+        run: Run<F, G, H>,
+        fall: K,
+    ) -> ResponseFuture<F, G, H, O, R, M, K> {
         ResponseFuture::new(
             run,
+            fall,
             self.observe.clone(),
             self.reject.clone(),
             self.mark.clone(),

@@ -15,8 +15,12 @@ use super::{cell::Cell, word::Word};
 pub struct Ticket {
     /// `None` once settled.
     cell: Option<Arc<Cell>>,
+    /// Once settled, [`FAILED`] if it was a failure.
     word: Word,
 }
+
+/// No spell's word: its flag would have a state that there is none of.
+const FAILED: Word = Word(u64::MAX);
 
 impl Ticket {
     #[inline]
@@ -33,6 +37,16 @@ impl Ticket {
             cell: None,
             word: Word(0),
         }
+    }
+
+    /// The flag's cell, unless it is settled.
+    pub(super) fn cell(&self) -> Option<&Arc<Cell>> {
+        self.cell.as_ref()
+    }
+
+    /// Whether it was settled, here, as a failure.
+    pub(super) fn has_failed(&self) -> bool {
+        self.cell.is_none() && self.word == FAILED
     }
 
     /// The call succeeded.
@@ -61,6 +75,9 @@ impl Ticket {
             cell.succeeded(self.word);
         } else {
             cell.settled_otherwise(self.word, verdict);
+            if verdict.is_failure() {
+                self.word = FAILED;
+            }
         }
     }
 }

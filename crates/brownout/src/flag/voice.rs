@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::core::Cause;
 use brownout_registry::{EventKind, FeatureState};
 use tracing::{Level, level_filters::LevelFilter};
 
@@ -55,5 +56,15 @@ pub(super) fn evaluated(flag: &str, variant: FeatureState, why: Why) {
         feature_flag.result.reason = reason,
         feature_flag.provider.name = PROVIDER,
         "feature_flag.evaluation"
+    );
+}
+
+/// Tells whoever wonders why a call that failed did not go on to the degraded service.
+#[cold]
+pub(super) fn not_asked(flag: &str, cause: &Cause) {
+    tracing::debug!(
+        flag,
+        cause = cause.kind().as_str(),
+        "degraded service not asked: the request may be a write that was sent, or its body was not kept"
     );
 }

@@ -75,3 +75,15 @@ async fn answers_of_whoever_stands_in_are_marked() {
         1
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_on_only_where_it_was_named_safe() {
+    let layer = FlagLayer::for_grpc(flag()).degraded(ending("0"));
+    let layer = layer.fall_through().cloning();
+    let service = layer.clone().layer(ending("14"));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "14");
+    let service = layer.safe().layer(ending("14"));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "0");
+}

@@ -85,6 +85,36 @@ async fn whoever_stands_in_is_held_to_the_contract_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flag_that_falls_through_keeps_the_contract() {
+    Contract::new(|inner: ContractProbe| {
+        let (simpler, handle) = adding(0);
+        handle.always(failing());
+        FlagLayer::for_results(built(patient()))
+            .degraded(simpler)
+            .fall_through()
+            .safe()
+            .layer(inner)
+    })
+    .check()
+    .await
+    .unwrap();
+    // The suite's probe is then the one that is gone on to.
+    Contract::new(|inner: ContractProbe| {
+        let (service, handle) = adding(7);
+        handle.always(failing());
+        FlagLayer::for_results(built(patient().min_ratio(0.0)))
+            .degraded(inner)
+            .fall_through()
+            .safe()
+            .layer(service)
+    })
+    .except(Law::ReadinessErrorSurfaces)
+    .check()
+    .await
+    .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn stacks_of_flags_and_towers_own_layers_keep_the_contract() {
     check_layer_contract(|inner: ContractProbe| {
         BoxCloneService::new(

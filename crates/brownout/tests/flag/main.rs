@@ -12,6 +12,9 @@ mod common;
 mod bad_configuration;
 mod bounds;
 mod events;
+mod falling;
+#[cfg(feature = "http")]
+mod falling_http;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http")]

@@ -1,0 +1,149 @@
+use std::fmt;
+
+use tower_service::Service;
+
+use crate::core::{Cause, DegradeReason, requests::Requests};
+
+use super::{
+    fall::{Causes, Degrade, Fall},
+    standby::{Oneshot, Standby},
+};
+
+/// A service stands in, and calls that the full one has failed go on to it as well. `Q` keeps requests and says which may
+/// go on after which cause; `C` reads causes.
+#[derive(Clone)]
+pub struct FallThrough<T, Q, C> {
+    pub(super) service: T,
+    pub(super) requests: Q,
+    pub(super) causes: C,
+}
+
+/// A call that may go on. `K` is its kept request, `F` the failure that its caller would get.
+pub struct Falling<T, K, Q, C, F> {
+    next: Option<(T, K)>,
+    requests: Q,
+    causes: C,
+    /// Whether it has gone on as a write that the service may have made.
+    may_be_done: bool,
+    /// Held back for its caller then, unless it is a refusal, in case the degraded service fails too.
+    failed: Option<Box<F>>,
+}
+
+impl<T, Req, Q, C> Standby<Req, T::Response, T::Error> for FallThrough<T, Q, C>
+where
+    T: Service<Req> + Clone,
+{
+    type Future = Oneshot<T, Req>;
+
+    #[inline]
+    fn answer(&self, request: Req) -> Option<Oneshot<T, Req>> {
+        Some(Oneshot::Waiting(self.service.clone(), Some(request)))
+    }
+}
+
+impl<T, Req, Q, C> Degrade<Req, T::Response, T::Error> for FallThrough<T, Q, C>
+where
+    T: Service<Req> + Clone,
+    Q: Requests<Req> + Clone,
+    C: Causes<T::Response, T::Error> + Clone,
+{
+    type Falling<P> = Falling<T, Q::Kept, Q, C, Result<P, T::Error>>;
+    const FALLS: bool = true;
+
+    #[inline]
+    fn keep<P>(&self, request: &Req) -> Self::Falling<P> {
+        let kept = self.requests.keep(request);
+        Falling {
+            next: Some((self.service.clone(), kept)),
+            ..self.keep_nothing()
+        }
+    }
+
+    #[inline]
+    fn keep_nothing<P>(&self) -> Self::Falling<P> {
+        Falling {
+            next: None,
+            requests: self.requests.clone(),
+            causes: self.causes.clone(),
+            may_be_done: false,
+            failed: None,
+        }
+    }
+
+    #[cold]
+    fn not_ready(&self, error: &T::Error) -> Option<DegradeReason> {
+        Some(Cause::not_ready(self.causes.explain(error)).reason())
+    }
+}
+
+impl<T, Req, Q, C, P> Fall<T::Response, T::Error, P, Oneshot<T, Req>>
+    for Falling<T, Q::Kept, Q, C, Result<P, T::Error>>
+where
+    T: Service<Req>,
+    Q: Requests<Req>,
+    C: Causes<T::Response, T::Error>,
+{
+    const FALLS: bool = true;
+
+    #[inline]
+    fn refusal(&self, response: &T::Response) -> Option<Cause> {
+        self.causes.refusal(response)
+    }
+
+    fn explain(&self, error: &T::Error) -> Cause {
+        self.causes.explain(error)
+    }
+
+    #[cold]
+    fn go_on(
+        &mut self,
+        cause: &Cause,
+        failed: Result<P, T::Error>,
+    ) -> Result<Oneshot<T, Req>, Result<P, T::Error>> {
+        let Some((service, kept)) = self.next.take() else {
+            return Err(failed);
+        };
+        if self.requests.may_descend(&kept, cause).is_err() {
+            return Err(failed);
+        }
+        self.may_be_done = self.requests.has_effect(&kept) && !cause.proves_not_sent();
+        let Ok(request) = self.requests.last(kept) else {
+            return Err(failed);
+        };
+        let holds = self.may_be_done && cause.refusal().is_none();
+        self.failed = holds.then(|| Box::new(failed));
+        Ok(Oneshot::Waiting(service, Some(request)))
+    }
+
+    fn ended(
+        &mut self,
+        outcome: Result<T::Response, T::Error>,
+    ) -> Result<Result<T::Response, T::Error>, Result<P, T::Error>> {
+        let failed = self.failed.take();
+        match (outcome, failed) {
+            (Ok(mut response), _) => {
+                if self.may_be_done {
+                    self.causes.disprove(&mut response);
+                }
+                Ok(Ok(response))
+            }
+            // Whether a layer above would take the other error for proof, nobody here can know.
+            (Err(_), Some(failed)) => Err(*failed),
+            (Err(error), None) => Ok(Err(error)),
+        }
+    }
+}
+
+impl<T: fmt::Debug, Q, C> fmt::Debug for FallThrough<T, Q, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallThrough")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, K, Q, C, F> fmt::Debug for Falling<T, K, Q, C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Falling").finish_non_exhaustive()
+    }
+}
