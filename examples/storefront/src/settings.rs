@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use brownout::{breaker::Policy, registry::RegistryBuilder};
+use brownout::{breaker::Policy, flag::FlagBuilder, registry::RegistryBuilder};
 use clap::ValueEnum;
 
 use crate::outbox::ReplayTimes;
@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) patience: Patience,
     /// When the circuits open and close.
     pub(crate) circuit: Policy,
+    /// When the flag of the model steps back, and for how long, where that is not as usual.
+    pub(crate) flag: fn(FlagBuilder) -> FlagBuilder,
     /// How long the degradation level stays up after its cause is gone.
     pub(crate) dwell: Duration,
     /// How fast payments are made up for.
@@ -40,6 +42,7 @@ impl Settings {
                 payments: Duration::from_secs(5),
             },
             circuit: Policy::default(),
+            flag: std::convert::identity,
             dwell: RegistryBuilder::DEFAULT_DWELL,
             replay: ReplayTimes {
                 pace: Duration::from_millis(50),
@@ -57,6 +60,8 @@ pub(crate) enum Safeguard {
     Breaker,
     /// The fallbacks behind those calls
     Fallback,
+    /// The feature flag of the model that makes recommendations
+    Flag,
 }
 
 /// The safeguards that are on.

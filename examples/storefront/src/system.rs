@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use brownout::{Criticality, Registry};
+use brownout::{
+    Criticality, Registry,
+    flag::{Flag, Flags},
+};
 use tower::BoxError;
 
 use crate::{
@@ -22,6 +25,8 @@ pub(crate) struct System {
     pub(crate) backends: Backends,
     pub(crate) profiles: Profiles,
     pub(crate) recommender: Recommender,
+    /// Whether the model is asked for recommendations.
+    pub(crate) ml_recommendations: Flag,
     pub(crate) till: Till,
     pub(crate) outbox: Outbox,
     _replay: Replay,
@@ -45,10 +50,19 @@ impl System {
         let registry = Registry::builder().dwell(settings.dwell).build()?;
         let upstreams = Upstreams::start().await?;
         let backends = Backends::connect(&registry, &upstreams, settings, safeguards)?;
+        let flag = Flags::new(&registry)
+            .builder("ml_recommendations")
+            .dependency(backends.recommendations.dependency());
+        let ml_recommendations = (settings.flag)(flag).build()?;
         let outbox = Outbox::default();
         Ok(Self {
             profiles: Profiles::new(&backends.users, database, safeguards)?,
-            recommender: Recommender::new(&backends.recommendations, safeguards)?,
+            recommender: Recommender::new(
+                &backends.recommendations,
+                &ml_recommendations,
+                safeguards,
+            )?,
+            ml_recommendations,
             till: Till::new(&backends.payments, &outbox, safeguards)?,
             _replay: Replay::start(outbox.clone(), backends.payments.clone(), settings.replay),
             outbox,

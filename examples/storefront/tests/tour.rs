@@ -65,6 +65,23 @@ fn without_the_fallbacks_the_tour_fails_and_says_which_promises_broke() {
 }
 
 #[test]
+fn without_the_flag_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "flag"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: a recommender that answers 429 degrades its flag by 5 errors",
+        "BROKEN: a recommender that answers 429 gets no calls while its flag is degraded",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    // Nothing else depends on it.
+    for broken in seen.lines().filter(|line| line.starts_with("BROKEN")) {
+        assert!(broken.contains("answers 429"), "{broken}");
+    }
+}
+
+#[test]
 fn an_unknown_safeguard_is_a_wrong_argument_and_no_broken_promise() {
     let tour = storefront(&["tour", "--without", "sense"]);
     assert_eq!(tour.status.code(), Some(2));

@@ -8,10 +8,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use brownout::{
-    core::ConfigError,
+    Dependency,
+    core::{ConfigError, Degraded, Origin, RejectReason, Rejected, Verdict},
     fallback::{Failed, FallbackLayer},
+    flag::{Flag, FlagLayer},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use crate::{
@@ -45,15 +48,23 @@ pub(crate) struct Picks {
     items: Vec<Product>,
 }
 
+/// Who makes recommendations.
+type Picking = BoxCloneSyncService<Taste, Answer<Picks>, CallError>;
+
 /// How recommendations are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Recommender {
     model: Backend,
-    chain: BoxCloneSyncService<Taste, Answer<Picks>, CallError>,
+    chain: Picking,
 }
 
 impl Recommender {
-    pub(crate) fn new(model: &Backend, safeguards: &Safeguards) -> Result<Self, ConfigError> {
+    /// The model as long as its flag lets it be asked, else rules, else what everybody likes.
+    pub(crate) fn new(
+        model: &Backend,
+        flag: &Flag,
+        safeguards: &Safeguards,
+    ) -> Result<Self, ConfigError> {
         let fallback = FallbackLayer::for_results()
             .safe()
             .covering(model.dependency())
@@ -66,15 +77,7 @@ impl Recommender {
                 }))
             })?;
 
-        let backend = model.clone();
-        let ranked = service_fn(move |taste: Taste| {
-            let model = backend.clone();
-            async move {
-                let picks = model.get(&taste.path()).await?;
-                picks.map(Answer::new).ok_or(CallError::Nonsense)
-            }
-        });
-
+        let ranked = behind_flag(model, flag, safeguards);
         let fallback = ServiceBuilder::new()
             .map_err(|never: Infallible| match never {})
             .layer(fallback);
@@ -103,6 +106,54 @@ pub(super) async fn recommendations(
         Ok(picks) => picks.respond(StatusCode::OK, model.public_name()),
         Err(error) => error.problem(&model),
     }
+}
+
+/// The model, with the rules in its place while its flag has stepped back.
+fn behind_flag(model: &Backend, flag: &Flag, safeguards: &Safeguards) -> Picking {
+    let (backend, dependency) = (model.clone(), model.dependency());
+    let model = service_fn(move |taste: Taste| {
+        let model = backend.clone();
+        async move {
+            let picks = model.get(&taste.path()).await?;
+            picks.map(Answer::new).ok_or(CallError::Nonsense)
+        }
+    });
+    let (dependency, stepped_back) = (dependency.clone(), flag.clone());
+    let rules = service_fn(move |taste: Taste| {
+        let picks = by_rules(taste);
+        // Who asks next should know why the model was not asked.
+        ready(picks.map_err(|Stranger| CallError::Refused(refusal(&dependency, &stepped_back))))
+    });
+    let flag = FlagLayer::for_results(flag.clone())
+        .classify(|picks: Result<&Answer<Picks>, &CallError>| judge(picks))
+        .reject_with(|refused| Err(CallError::Refused(refused)))
+        .mark_with(|picks: &mut Answer<Picks>, mark| picks.mark(by("rules", mark)))
+        .degraded(rules);
+    let ranked = ServiceBuilder::new()
+        .option_layer(safeguards.keep(Safeguard::Flag, flag))
+        .service(model);
+    BoxCloneSyncService::new(ranked)
+}
+
+/// A refusal by the circuit says nothing about the model: it would be the circuit that drives the flag.
+fn judge(picks: Result<&Answer<Picks>, &CallError>) -> Verdict {
+    match picks {
+        Ok(_) => Verdict::Success,
+        Err(CallError::Refused(_)) => Verdict::Neutral,
+        Err(_) => Verdict::Failure,
+    }
+}
+
+/// Names who stood in, where a flag only knows that somebody did.
+fn by(tier: &str, mut mark: Degraded) -> Degraded {
+    mark.tier = Some(tier.into());
+    mark
+}
+
+/// What the flag itself would say, had it nobody to put in the model's place.
+fn refusal(model: &Dependency, flag: &Flag) -> Rejected {
+    let origin = Origin::new(model, Instant::now());
+    Rejected::new(origin, RejectReason::FlagDegraded, flag.stats().ends_after)
 }
 
 /// There is nothing to go by.

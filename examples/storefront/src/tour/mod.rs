@@ -5,6 +5,7 @@
 
 mod answers;
 mod checks;
+mod feature;
 mod outages;
 mod promises;
 mod purchases;
@@ -19,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use brownout::{breaker::Policy, core::ConfigError};
+use brownout::{breaker::Policy, core::ConfigError, flag::FlagBuilder};
 use tower::BoxError;
 
 use self::{outages::outages, promises::Promises, stage::Stage, steps::Guide, table::Table};
@@ -32,6 +33,12 @@ use crate::{
 const FAILURES: u32 = 3;
 /// How long a circuit of the tour stays open.
 const OPEN_FOR: Duration = Duration::from_secs(1);
+/// So many errors degrade the flag of the model.
+const ERRORS: u32 = 5;
+/// How long an error counts for it: not so long that one outage is added to the next.
+const ERRORS_COUNT_FOR: Duration = Duration::from_millis(600);
+/// How long the flag then stays degraded.
+const DEGRADED_FOR: Duration = Duration::from_secs(1);
 /// How long the shop of the tour waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the level of the tour's shop lingers.
@@ -67,6 +74,7 @@ pub(crate) async fn run(
     for outage in outages() {
         guide.outage(&outage).await?;
     }
+    guide.feature().await?;
     guide.all_well("afterwards").await?;
     let audit = guide.stage.purchases.audit(guide.stage.ledger());
     guide.promises.ledger(&audit);
@@ -89,7 +97,8 @@ fn introduce(safeguards: &Safeguards, out: &mut impl Write) -> io::Result<()> {
         "A shop and the services behind it run on loopback; each service is broken in turn, and then all at once, under\n\
          real requests.\n\
          So that healing shows, the times here are short: the shop waits {PATIENCE:?} for an answer, a circuit opens\n\
-         after {FAILURES} failures and stays open for {OPEN_FOR:?}, and the level lingers for {DWELL:?}."
+         after {FAILURES} failures and stays open for {OPEN_FOR:?}, {ERRORS} errors degrade a flag for {DEGRADED_FOR:?}, and the level\n\
+         lingers for {DWELL:?}."
     )?;
     if let Some(left_out) = safeguards.left_out() {
         writeln!(out, "WITHOUT: {left_out}")?;
@@ -112,6 +121,7 @@ fn settings(data_dir: &Path) -> Result<Settings, ConfigError> {
             .open_for_at_most(OPEN_FOR)
             .jitter(0.0)
             .build()?,
+        flag: short_flag,
         dwell: DWELL,
         replay: ReplayTimes {
             pace: PACE,
@@ -119,4 +129,13 @@ fn settings(data_dir: &Path) -> Result<Settings, ConfigError> {
         },
         data_dir: data_dir.to_owned(),
     })
+}
+
+fn short_flag(flag: FlagBuilder) -> FlagBuilder {
+    flag.errors(ERRORS)
+        .window(ERRORS_COUNT_FOR)
+        .ttl(DEGRADED_FOR)
+        .ttl_at_most(DEGRADED_FOR)
+        .jitter(0.0)
+        .no_ramp()
 }

@@ -1,6 +1,9 @@
 //! The running shop that the tour visits, with the services behind it.
 
-use brownout::registry::{CircuitState, Driver};
+use brownout::{
+    flag::Flag,
+    registry::{CircuitState, Driver},
+};
 use tokio::task::JoinSet;
 use tower::BoxError;
 
@@ -86,6 +89,11 @@ impl Stage {
             Service::Users => &self.system.backends.users,
             Service::Payments => &self.system.backends.payments,
         }
+    }
+
+    /// The flag of the model.
+    pub(super) fn flag(&self) -> &Flag {
+        &self.system.ml_recommendations
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

@@ -109,7 +109,9 @@ impl<W: Write> Guide<'_, W> {
         let due = circuits
             .filter_map(|circuit| circuit.stats().retry_after)
             .max();
-        sleep(due.unwrap_or_default()).await;
+        // Without the breaker the model has failed so often that its flag has stepped back as well.
+        let flag_due = self.stage.flag().stats().ends_after;
+        sleep(due.max(flag_due).unwrap_or_default()).await;
         let sights = self.stage.look(Crowd::InTurn(VISITS), None).await?;
         for patient in outage.patients() {
             self.promises.healed(&patient, sights.of(patient.service));
@@ -205,7 +207,12 @@ impl<W: Write> Guide<'_, W> {
         Ok(())
     }
 
-    fn row(&mut self, step: &str, service: Service, sights: &Sights) -> Result<(), BoxError> {
+    pub(super) fn row(
+        &mut self,
+        step: &str,
+        service: Service,
+        sights: &Sights,
+    ) -> Result<(), BoxError> {
         let sight = sights.of(service);
         let row = Row {
             step,

@@ -13,7 +13,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode},
 };
-use brownout::breaker::Policy;
+use brownout::{breaker::Policy, flag::FlagBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -26,11 +26,19 @@ use crate::{
     upstream::Fault,
 };
 
+/// How long the flag of the model stays degraded.
+const FLAG_FOR: Duration = Duration::from_secs(1);
+
 /// A shop whose circuits open after two failures.
 struct Shop {
     system: System,
     app: Router,
     data_dir: TempDir,
+}
+
+/// Errors count as long as a test takes, and then the flag is soon back.
+fn short_flag(flag: FlagBuilder) -> FlagBuilder {
+    flag.ttl(FLAG_FOR).jitter(0.0).no_ramp()
 }
 
 /// What the shop says to a request.
@@ -64,6 +72,7 @@ impl Shop {
                 .jitter(0.0)
                 .build()
                 .unwrap(),
+            flag: short_flag,
             dwell: Duration::from_secs(1),
             replay: ReplayTimes {
                 pace: Duration::from_millis(1),
