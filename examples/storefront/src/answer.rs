@@ -53,6 +53,11 @@ impl<T> Answer<T> {
         self.marks.push(mark);
     }
 
+    /// The value, and what is to be said of it.
+    pub(crate) fn into_marked(self) -> (T, Marks) {
+        (self.value, self.marks)
+    }
+
     pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
         Answer {
             value: f(self.value),
@@ -73,6 +78,15 @@ impl<T: Serialize> Answer<T> {
         });
         (status, headers(&self.marks), json).into_response()
     }
+}
+
+/// Says in its headers how degraded an answer is, by the marks that are left in its extensions.
+pub(crate) async fn tell_marks(mut response: Response) -> Response {
+    if let Some(marks) = response.extensions().get::<Marks>() {
+        let headers = headers(marks);
+        response.headers_mut().extend(headers);
+    }
+    response
 }
 
 /// A list of RFC 9651, one member a mark. Dependencies that strangers have no name for stay unnamed, and are left out.

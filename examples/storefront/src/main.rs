@@ -6,6 +6,7 @@
 //! Start reading at [`client`] and at [`shop`], which are what a service of yours would copy: one calls other services
 //! behind a breaker, the other falls back where a call fails.
 
+mod account;
 mod answer;
 mod call;
 mod catalogue;

@@ -30,6 +30,16 @@ pub(crate) struct Patience {
     pub(crate) recommendations: Duration,
     pub(crate) users: Duration,
     pub(crate) payments: Duration,
+    pub(crate) orders: Duration,
+    pub(crate) notifications: Duration,
+    pub(crate) balance: Duration,
+    /// How long customers wait for the whole of their dashboard.
+    pub(crate) dashboard: Duration,
+}
+
+impl Patience {
+    /// How long a dashboard takes at most, whatever the services behind it do.
+    pub(crate) const DASHBOARD: Duration = Duration::from_secs(3);
 }
 
 impl Settings {
@@ -40,6 +50,10 @@ impl Settings {
                 recommendations: Duration::from_secs(1),
                 users: Duration::from_secs(2),
                 payments: Duration::from_secs(5),
+                orders: Duration::from_secs(1),
+                notifications: Duration::from_secs(1),
+                balance: Duration::from_secs(1),
+                dashboard: Patience::DASHBOARD,
             },
             circuit: Policy::default(),
             flag: std::convert::identity,
@@ -62,6 +76,8 @@ pub(crate) enum Safeguard {
     Fallback,
     /// The feature flag of the model that makes recommendations
     Flag,
+    /// The aggregate that makes a dashboard of what there is; without it all services answer, or there is none
+    Aggregate,
 }
 
 /// The safeguards that are on.
@@ -79,7 +95,11 @@ impl Safeguards {
 
     /// The layer, unless its safeguard is left out.
     pub(crate) fn keep<L>(&self, safeguard: Safeguard, layer: L) -> Option<L> {
-        (!self.left_out.contains(&safeguard)).then_some(layer)
+        self.has(safeguard).then_some(layer)
+    }
+
+    pub(crate) fn has(&self, safeguard: Safeguard) -> bool {
+        !self.left_out.contains(&safeguard)
     }
 
     /// What is left out, in words.

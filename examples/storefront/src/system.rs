@@ -12,10 +12,12 @@ use crate::{
     client::{Backend, connecting_client, http_client},
     outbox::{Outbox, Replay},
     settings::{Safeguards, Settings},
-    shop::{Profiles, Recommender, Till},
+    shop::{Dashboard, Profiles, Recommender, Till},
     store::Database,
     upstream::Upstreams,
 };
+
+const DASHBOARD: &str = "/api/v1/dashboard";
 
 /// What the shop is built on. Dropping it stops the services, and the payments that are made up for.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub(crate) struct System {
     pub(crate) backends: Backends,
     pub(crate) profiles: Profiles,
     pub(crate) recommender: Recommender,
+    pub(crate) dashboard: Dashboard,
     /// Whether the model is asked for recommendations.
     pub(crate) ml_recommendations: Flag,
     pub(crate) till: Till,
@@ -38,6 +41,9 @@ pub(crate) struct Backends {
     pub(crate) recommendations: Backend,
     pub(crate) users: Backend,
     pub(crate) payments: Backend,
+    pub(crate) orders: Backend,
+    pub(crate) notifications: Backend,
+    pub(crate) balance: Backend,
 }
 
 impl System {
@@ -54,14 +60,13 @@ impl System {
             .builder("ml_recommendations")
             .dependency(backends.recommendations.dependency());
         let ml_recommendations = (settings.flag)(flag).build()?;
+        let recommender =
+            Recommender::new(&backends.recommendations, &ml_recommendations, safeguards)?;
         let outbox = Outbox::default();
         Ok(Self {
             profiles: Profiles::new(&backends.users, database, safeguards)?,
-            recommender: Recommender::new(
-                &backends.recommendations,
-                &ml_recommendations,
-                safeguards,
-            )?,
+            dashboard: Dashboard::new(&backends, &recommender, &settings.patience, safeguards)?,
+            recommender,
             ml_recommendations,
             till: Till::new(&backends.payments, &outbox, safeguards)?,
             _replay: Replay::start(outbox.clone(), backends.payments.clone(), settings.replay),
@@ -87,14 +92,14 @@ impl Backends {
             .criticality(Criticality::Optional)
             .description("the model that ranks products for a customer")
             .public_name("recommendations")
-            .affects(["/api/v1/recommendations"])
+            .affects(["/api/v1/recommendations", DASHBOARD])
             .register()?;
         let users = registry
             .dependency("users")
             .criticality(Criticality::Important)
             .description("profiles of customers")
             .public_name("users")
-            .affects(["/api/v1/users/{id}/profile"])
+            .affects(["/api/v1/users/{id}/profile", DASHBOARD])
             .register()?;
         let payments = registry
             .dependency("payments")
@@ -103,6 +108,23 @@ impl Backends {
             .public_name("payments")
             .affects(["/api/v1/payments"])
             .register()?;
+
+        let of_dashboard = |name, criticality, description| {
+            registry
+                .dependency(name)
+                .criticality(criticality)
+                .description(description)
+                .public_name(name)
+                .affects([DASHBOARD])
+                .register()
+        };
+        let orders = of_dashboard("orders", Criticality::Important, "what was bought before")?;
+        let notifications = of_dashboard(
+            "notifications",
+            Criticality::Optional,
+            "what customers should know",
+        )?;
+        let balance = of_dashboard("balance", Criticality::Important, "what customers have")?;
 
         let patience = &settings.patience;
         let backend = |dependency, upstream: &crate::upstream::Upstream, client, patience| {
@@ -128,6 +150,19 @@ impl Backends {
                 &upstreams.payments,
                 connecting_client(),
                 patience.payments,
+            ),
+            orders: backend(&orders, &upstreams.orders, http_client(), patience.orders),
+            notifications: backend(
+                &notifications,
+                &upstreams.notifications,
+                http_client(),
+                patience.notifications,
+            ),
+            balance: backend(
+                &balance,
+                &upstreams.balance,
+                http_client(),
+                patience.balance,
             ),
         })
     }

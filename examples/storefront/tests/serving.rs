@@ -170,6 +170,34 @@ fn a_person_can_break_a_service_and_mend_it_while_the_shop_runs() {
 }
 
 #[test]
+fn a_dashboard_comes_while_everything_behind_it_is_gone() {
+    let shop = Shop::start();
+    let dashboard = || ask(&shop.address, "GET", "/api/v1/dashboard?user_id=42", "");
+    assert!(dashboard().contains("\"partial_failure\":false"));
+    let services = [
+        "users",
+        "orders",
+        "recommendations",
+        "notifications",
+        "balance",
+    ];
+    for service in services {
+        let fault = ask(&shop.control, "PUT", &format!("/{service}"), "closed-port");
+        assert!(fault.starts_with("HTTP/1.1 200"), "{fault}");
+    }
+    let page = dashboard();
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    assert!(page.contains("\"partial_failure\":true"), "{page}");
+    assert!(page.contains("\"balance\":null"), "{page}");
+    assert!(page.contains("degraded: users;"), "{page}");
+
+    for service in services {
+        ask(&shop.control, "PUT", &format!("/{service}"), "none");
+    }
+    assert!(dashboard().contains("\"partial_failure\":false"));
+}
+
+#[test]
 fn what_cannot_be_switched_is_told_so() {
     let shop = Shop::start();
     let wrong = ask(&shop.control, "PUT", "/users", "explode");

@@ -82,6 +82,26 @@ fn without_the_flag_the_tour_fails_and_says_which_promises_broke() {
 }
 
 #[test]
+fn without_the_aggregate_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "aggregate"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: a dashboard whose balance service hangs is answered with 200 from the first failure",
+        "BROKEN: a dashboard whose orders service is dead shows all that it knows, and else a sensible value, while its \
+         circuit is open",
+        "BROKEN: a dashboard whose every service answers 500 says what it lacks, and nothing else, from the first failure",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    // Nothing else depends on it, and a dashboard of which nothing is broken is whole without it.
+    for broken in seen.lines().filter(|line| line.starts_with("BROKEN")) {
+        assert!(broken.contains("a dashboard whose"), "{broken}");
+        assert!(!broken.contains("is whole"), "{broken}");
+    }
+}
+
+#[test]
 fn an_unknown_safeguard_is_a_wrong_argument_and_no_broken_promise() {
     let tour = storefront(&["tour", "--without", "sense"]);
     assert_eq!(tour.status.code(), Some(2));

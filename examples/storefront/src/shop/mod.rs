@@ -1,5 +1,7 @@
 //! The shop: what its customers can ask for.
 
+mod dashboard;
+mod parts;
 mod payments;
 mod profile;
 mod recommendations;
@@ -15,7 +17,9 @@ use axum::{
     routing::{get, post},
 };
 
-pub(crate) use self::{payments::Till, profile::Profiles, recommendations::Recommender};
+pub(crate) use self::{
+    dashboard::Dashboard, payments::Till, profile::Profiles, recommendations::Recommender,
+};
 use crate::{health::health, problem::Problem, system::System};
 
 const INDEX: &str = include_str!("index.html");
@@ -29,6 +33,7 @@ pub(crate) fn router(system: &System) -> Router {
             "/api/v1/recommendations",
             get(recommendations::recommendations).with_state(system.recommender.clone()),
         )
+        .route("/api/v1/dashboard", system.dashboard.0.clone())
         .route(
             "/api/v1/users/{id}/profile",
             get(profile::profile).with_state(system.profiles.clone()),

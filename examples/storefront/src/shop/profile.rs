@@ -93,13 +93,16 @@ pub(super) async fn profile(
     let Profiles { users, chain } = profiles;
     let name = users.public_name();
     match chain.oneshot(id).await {
-        Ok(Answer { value: None, .. }) => Problem::new(
-            StatusCode::NOT_FOUND,
-            format!("{name} has no such customer"),
-        )
-        .on_account_of(name)
-        .into_response(),
+        Ok(Answer { value: None, .. }) => no_such_customer(name),
         Ok(known) => known.respond(StatusCode::OK, name),
         Err(error) => error.problem(&users),
     }
+}
+
+/// What is said where the users service, by this name, knows better.
+pub(super) fn no_such_customer(users: &str) -> Response {
+    let detail = format!("{users} has no such customer");
+    Problem::new(StatusCode::NOT_FOUND, detail)
+        .on_account_of(users)
+        .into_response()
 }

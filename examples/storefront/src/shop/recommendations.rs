@@ -45,16 +45,19 @@ pub(super) struct Asked {
 /// What is recommended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Picks {
-    items: Vec<Product>,
+    pub(super) items: Vec<Product>,
 }
 
 /// Who makes recommendations.
-type Picking = BoxCloneSyncService<Taste, Answer<Picks>, CallError>;
+pub(super) type Picking = BoxCloneSyncService<Taste, Answer<Picks>, CallError>;
 
 /// How recommendations are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Recommender {
     model: Backend,
+    /// The model, behind its flag.
+    ranked: Picking,
+    /// The same, and who else can be asked.
     chain: Picking,
 }
 
@@ -71,11 +74,7 @@ impl Recommender {
             .causes(CallError::cause)
             .mark_with(Answer::<Picks>::mark)
             .tier_fn("rules", |f: Failed<Taste>| ready(by_rules(f.request)))
-            .last("popular", |_| {
-                ready(Answer::new(Picks {
-                    items: best_sellers(),
-                }))
-            })?;
+            .last("popular", |_| ready(Picks::popular()))?;
 
         let ranked = behind_flag(model, flag, safeguards);
         let fallback = ServiceBuilder::new()
@@ -83,16 +82,33 @@ impl Recommender {
             .layer(fallback);
         let chain = ServiceBuilder::new()
             .option_layer(safeguards.keep(Safeguard::Fallback, fallback))
-            .service(ranked);
+            .service(ranked.clone());
         Ok(Self {
             model: model.clone(),
+            ranked,
             chain: BoxCloneSyncService::new(chain),
         })
     }
 }
 
+impl Recommender {
+    /// The model, with rules in its place while its flag has stepped back, and nobody else.
+    pub(super) fn ranked(&self) -> Picking {
+        self.ranked.clone()
+    }
+}
+
+impl Picks {
+    /// What everybody likes.
+    pub(super) fn popular() -> Answer<Self> {
+        Answer::new(Self {
+            items: best_sellers(),
+        })
+    }
+}
+
 pub(super) async fn recommendations(
-    State(Recommender { model, chain }): State<Recommender>,
+    State(Recommender { model, chain, .. }): State<Recommender>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let taste = match asked
@@ -192,6 +208,14 @@ impl Asked {
 }
 
 impl Taste {
+    /// Nothing is known but who asks.
+    pub(super) fn of(user: UserId) -> Self {
+        Self {
+            user: Some(user),
+            category: None,
+        }
+    }
+
     /// Where the model is asked.
     fn path(self) -> String {
         let user = self.user.map(|id| format!("user={id}"));

@@ -23,8 +23,12 @@ pub(super) struct Answers(Vec<Answer>);
 impl Answer {
     /// What its JSON says under this name.
     pub(super) fn says(&self, field: &str) -> Option<String> {
-        let json: Value = serde_json::from_slice(&self.body).ok()?;
-        Some(json.get(field)?.as_str()?.to_owned())
+        Some(self.json()?.get(field)?.as_str()?.to_owned())
+    }
+
+    /// What it says, where that is JSON.
+    pub(super) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
     }
 }
 

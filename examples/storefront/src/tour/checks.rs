@@ -17,7 +17,7 @@ use super::{
 use crate::upstream::Fault;
 
 /// What a request may cost once its circuit is open, on a busy machine. Unprotected it costs the shop's whole patience.
-const QUICK: Duration = Duration::from_millis(200);
+pub(super) const QUICK: Duration = Duration::from_millis(200);
 /// What a page may cost that has nothing to do with what is broken.
 const UNAFFECTED: Duration = Duration::from_millis(250);
 /// What a request may cost before the circuit is open: the shop's patience, and what a busy machine adds.
@@ -247,6 +247,6 @@ fn payment_answer(who: &Patient) -> Option<StatusCode> {
 }
 
 /// A bound, as a promise states it.
-fn limit(time: Duration) -> String {
+pub(super) fn limit(time: Duration) -> String {
     format!("{} ms", time.as_millis())
 }

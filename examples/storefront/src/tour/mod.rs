@@ -5,6 +5,7 @@
 
 mod answers;
 mod checks;
+mod dashboard;
 mod feature;
 mod outages;
 mod promises;
@@ -65,8 +66,9 @@ pub(crate) async fn run(
     introduce(safeguards, out)?;
     // Dropped last, when nobody uses the database any more.
     let data_dir = tempfile::tempdir()?;
+    let settings = settings(data_dir.path())?;
     let mut guide = Guide {
-        stage: Stage::set(&settings(data_dir.path())?, safeguards).await?,
+        stage: Stage::set(&settings, safeguards).await?,
         promises: Promises::default(),
         table: Table::new(out)?,
     };
@@ -75,6 +77,7 @@ pub(crate) async fn run(
         guide.outage(&outage).await?;
     }
     guide.feature().await?;
+    guide.dashboards(&settings, safeguards).await?;
     guide.all_well("afterwards").await?;
     let audit = guide.stage.purchases.audit(guide.stage.ledger());
     guide.promises.ledger(&audit);
@@ -113,6 +116,10 @@ fn settings(data_dir: &Path) -> Result<Settings, ConfigError> {
             recommendations: PATIENCE,
             users: PATIENCE,
             payments: PATIENCE,
+            orders: PATIENCE,
+            notifications: PATIENCE,
+            balance: PATIENCE,
+            dashboard: Patience::DASHBOARD,
         },
         circuit: Policy::builder()
             .no_failure_ratio()

@@ -49,6 +49,13 @@ impl Promises {
         }
     }
 
+    /// Takes over what was checked elsewhere.
+    pub(super) fn add(&mut self, others: Self) {
+        self.tally.kept += others.tally.kept;
+        self.tally.checked += others.tally.checked;
+        self.broken.extend(others.broken);
+    }
+
     /// The tally since this was last asked.
     pub(super) fn tally(&mut self) -> Tally {
         let before = std::mem::replace(&mut self.reported, self.tally);

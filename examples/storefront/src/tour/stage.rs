@@ -18,8 +18,8 @@ use crate::{
     server,
     settings::{Safeguards, Settings},
     shop,
-    system::System,
-    upstream::{Ledger, Upstream},
+    system::{Backends, System},
+    upstream::{Ledger, Upstream, Upstreams},
 };
 
 /// Everything runs in this process, but the tour asks by real requests.
@@ -91,6 +91,11 @@ impl Stage {
         }
     }
 
+    /// The services, and how the shop calls them.
+    pub(super) fn services(&self) -> (&Upstreams, &Backends) {
+        (&self.system.upstreams, &self.system.backends)
+    }
+
     /// The flag of the model.
     pub(super) fn flag(&self) -> &Flag {
         &self.system.ml_recommendations
@@ -154,6 +159,11 @@ impl Stage {
     /// Asks for something that is no page of the script.
     pub(super) async fn ask(&self, wish: Wish) -> Answer {
         self.visitor.ask(wish).await
+    }
+
+    /// Asks for all of it.
+    pub(super) async fn ask_all(&self, crowd: Crowd, wishes: Vec<Wish>) -> Answers {
+        self.visitor.ask_all(crowd, wishes).await
     }
 
     /// Pays again for what was paid before, by the same key, so many times at once.

@@ -217,6 +217,7 @@ impl<W: Write> Guide<'_, W> {
         let row = Row {
             step,
             answers: &sight.answers,
+            from: sight.answers.sources(),
             calls: sight.calls,
             circuit: sight.circuit,
             level: &sights.level,

@@ -13,6 +13,8 @@ use super::{answers::Answers, promises::Tally};
 pub(super) struct Row<'a> {
     pub(super) step: &'a str,
     pub(super) answers: &'a Answers,
+    /// Where they come from.
+    pub(super) from: String,
     /// How many calls the service behind the page has seen meanwhile.
     pub(super) calls: u64,
     pub(super) circuit: CircuitState,
@@ -44,7 +46,7 @@ impl<'a, W: Write> Table<'a, W> {
         self.line(&[
             row.step.to_owned(),
             row.answers.to_string(),
-            row.answers.sources(),
+            row.from.clone(),
             millis(row.answers.median()),
             row.calls.to_string(),
             row.circuit.to_string(),
@@ -81,6 +83,7 @@ mod tests {
         let row = Row {
             step: "nothing happens",
             answers: &answers,
+            from: answers.sources(),
             calls: 7,
             circuit: CircuitState::HalfOpen,
             level: "full",

@@ -33,6 +33,9 @@ pub(crate) struct Upstreams {
     pub(crate) recommendations: Upstream,
     pub(crate) users: Upstream,
     pub(crate) payments: Upstream,
+    pub(crate) orders: Upstream,
+    pub(crate) notifications: Upstream,
+    pub(crate) balance: Upstream,
     /// What the payment service has charged.
     pub(crate) ledger: Arc<Ledger>,
 }
@@ -56,12 +59,22 @@ impl Upstreams {
             recommendations: Upstream::start("recommendations", stock::recommendations()).await?,
             users: Upstream::start("users", stock::users()).await?,
             payments: Upstream::start("payments", charges).await?,
+            orders: Upstream::start("orders", stock::orders()).await?,
+            notifications: Upstream::start("notifications", stock::notifications()).await?,
+            balance: Upstream::start("balance", stock::balance()).await?,
             ledger,
         })
     }
 
-    pub(crate) fn all(&self) -> [&Upstream; 3] {
-        [&self.recommendations, &self.users, &self.payments]
+    pub(crate) fn all(&self) -> [&Upstream; 6] {
+        [
+            &self.recommendations,
+            &self.users,
+            &self.payments,
+            &self.orders,
+            &self.notifications,
+            &self.balance,
+        ]
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Upstream> {

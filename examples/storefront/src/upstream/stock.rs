@@ -12,6 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     catalogue::best_sellers,
     customer::{Profile, UserId, everybody},
 };
@@ -27,6 +28,21 @@ pub(super) fn users() -> Router {
     Router::new()
         .route("/users/{id}/profile", get(profile))
         .with_state(Customers::new(customers))
+}
+
+pub(super) fn orders() -> Router {
+    let orders = async |Path(id): Path<UserId>| Json(account::past_orders(id));
+    Router::new().route("/users/{id}/orders", get(orders))
+}
+
+pub(super) fn notifications() -> Router {
+    let notifications = async |Path(id): Path<UserId>| Json(account::notifications(id));
+    Router::new().route("/users/{id}/notifications", get(notifications))
+}
+
+pub(super) fn balance() -> Router {
+    let balance = async |Path(id): Path<UserId>| Json(account::balance(id));
+    Router::new().route("/users/{id}/balance", get(balance))
 }
 
 /// A model would rank for the customer who asks. This one has made up its mind.

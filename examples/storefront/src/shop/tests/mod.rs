@@ -1,6 +1,7 @@
 //! The shop in front of real services, asked without a socket of its own.
 
 mod bad_payments;
+mod dashboard;
 mod payments;
 mod profiles;
 mod recommendations;
@@ -36,6 +37,18 @@ struct Shop {
     data_dir: TempDir,
 }
 
+fn patience_of(each: Duration, dashboard: Duration) -> Patience {
+    Patience {
+        recommendations: each,
+        users: each,
+        payments: each,
+        orders: each,
+        notifications: each,
+        balance: each,
+        dashboard,
+    }
+}
+
 /// Errors count as long as a test takes, and then the flag is soon back.
 fn short_flag(flag: FlagBuilder) -> FlagBuilder {
     flag.ttl(FLAG_FOR).jitter(0.0).no_ramp()
@@ -57,13 +70,20 @@ impl Shop {
 
     /// It waits so long for an answer, and its circuits open for so long.
     async fn with_times(without: &[Safeguard], patience: Duration, open_for: Duration) -> Self {
+        let times = patience_of(patience, Patience::DASHBOARD);
+        Self::start(without, times, open_for).await
+    }
+
+    /// It waits so long for an answer, and so long for all that a dashboard is made of.
+    async fn in_haste(without: &[Safeguard], patience: Duration, dashboard: Duration) -> Self {
+        let times = patience_of(patience, dashboard);
+        Self::start(without, times, Duration::from_secs(1)).await
+    }
+
+    async fn start(without: &[Safeguard], patience: Patience, open_for: Duration) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let settings = Settings {
-            patience: Patience {
-                recommendations: patience,
-                users: patience,
-                payments: patience,
-            },
+            patience,
             circuit: Policy::builder()
                 .no_failure_ratio()
                 .consecutive_failures(2)
@@ -155,8 +175,10 @@ async fn health_answers_while_everything_else_is_down() {
     assert_eq!(health.status, StatusCode::OK);
     assert_eq!(health.json["level"], "reduced", "{}", health.json);
     for dependency in health.json["dependencies"].as_array().unwrap() {
-        // Nobody has paid, so nobody knows that payments are down too.
-        let known = dependency["name"] != "payments";
+        // What nobody has asked for may be down too, and nobody knows.
+        let known = ["recommendations", "users"]
+            .map(Into::into)
+            .contains(&dependency["name"]);
         assert_eq!(dependency["status"] == "unhealthy", known, "{dependency}");
     }
 }
