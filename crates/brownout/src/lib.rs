@@ -31,6 +31,7 @@
 //! | [`fallback`] | named tiers that answer when a dependency cannot |
 //! | [`flag`] | features that step back when they fail, when the system is degraded, or when people say so |
 //! | [`aggregate`] | asks several services for parts of one answer, which comes even when some are missing |
+//! | [`report`] | says how the process and its dependencies are, to orchestrators, dashboards and callers |
 //! | [`registry`] | the health registry: dependencies, reports, probes, overrides, the degradation level, events |
 //! | [`core`] | what the patterns are built from: verdicts, classifiers, refusals |
 //! | `http`, `grpc` | what judging and refusing need on these protocols |
@@ -66,6 +67,7 @@ pub mod flag;
 pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod report;
 
 pub use brownout_registry as registry;
 pub use brownout_registry::{Criticality, Dependency, Registry};

@@ -1,0 +1,182 @@
+use crate::core::ConfigError;
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// Does this process run? `/livez`.
+    Live,
+    /// Should this process get requests? `/readyz`.
+    Ready,
+    /// Has this process started? `/startupz`.
+    Startup,
+    /// How is the whole system, for people and dashboards? `/health`.
+    Health,
+}
+
+impl Endpoint {
+    pub(super) const ALL: [Self; 4] = [Self::Live, Self::Ready, Self::Startup, Self::Health];
+
+    /// Its name, which is its default path without the slash.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "livez",
+            Self::Ready => "readyz",
+            Self::Startup => "startupz",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// Where each endpoint is.
+#[derive(Clone, Debug)]
+pub(super) struct Paths([Option<Box<str>>; 4]);
+
+impl Paths {
+    pub(super) fn new() -> Self {
+        Self(Endpoint::ALL.map(|endpoint| Some(format!("/{}", endpoint.name()).into())))
+    }
+
+    pub(super) fn set(&mut self, endpoint: Endpoint, path: String) -> Result<(), ConfigError> {
+        if !is_path(&path) {
+            return Err(ConfigError::new(
+                "path",
+                format_args!("{path:?}"),
+                "it must begin with `/` and hold visible ASCII without `?`, `#` and `%`, at most 256 bytes",
+            ));
+        }
+        let taken = Endpoint::ALL
+            .into_iter()
+            .zip(&self.0)
+            .any(|(other, there)| other != endpoint && there.as_deref() == Some(path.as_str()));
+        if taken {
+            return Err(ConfigError::new(
+                "path",
+                format_args!("{path:?}"),
+                "another endpoint is there",
+            ));
+        }
+        self.0[endpoint as usize] = Some(path.into());
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, endpoint: Endpoint) {
+        self.0[endpoint as usize] = None;
+    }
+
+    /// What a request's path asks for, if it is one of ours.
+    #[inline]
+    pub(super) fn find(&self, path: &str) -> Option<Endpoint> {
+        let asked =
+            |there: &Option<Box<str>>| there.as_deref().is_some_and(|ours| same(ours, path));
+        let found = self.0.iter().position(asked)?;
+        Endpoint::ALL.get(found).copied()
+    }
+}
+
+const LONGEST: usize = 256;
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.len() <= LONGEST
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"?#%".contains(&byte))
+}
+
+/// Whether the text asks for more than a word.
+pub(super) fn is_verbose(query: Option<&str>) -> bool {
+    query.is_some_and(|query| {
+        query.split('&').any(|pair| {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+            same("verbose", name)
+        })
+    })
+}
+
+/// Whether a part of a URI is this text, some of it percent-encoded or not (RFC 3986, section 6.2.2.2).
+#[inline]
+fn same(ours: &str, theirs: &str) -> bool {
+    ours == theirs
+        || (theirs.len() > ours.len() && same_decoded(ours.as_bytes(), theirs.as_bytes()))
+}
+
+/// Reads no further than to the first difference, so that a long URI costs no more than a short one.
+#[cold]
+fn same_decoded(ours: &[u8], mut theirs: &[u8]) -> bool {
+    for &byte in ours {
+        let (read, rest) = match theirs {
+            [b'%', high, low, rest @ ..] => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, rest),
+                _ => return false,
+            },
+            [read, rest @ ..] => (*read, rest),
+            [] => return false,
+        };
+        // An encoded delimiter is not the delimiter (section 2.2).
+        if read != byte || (read == b'/' && theirs[0] == b'%') {
+            return false;
+        }
+        theirs = rest;
+    }
+    theirs.is_empty()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_paths_are_the_paths_that_they_encode() {
+        let paths = Paths::new();
+        assert_eq!(paths.find("/livez"), Some(Endpoint::Live));
+        assert_eq!(paths.find("/%6Civ%65z"), Some(Endpoint::Live));
+        assert_eq!(paths.find("/%6civez"), Some(Endpoint::Live));
+        for other in [
+            "",
+            "*",
+            "/",
+            "/livez/",
+            "/Livez",
+            "//livez",
+            "%2Flivez",
+            "/live%",
+            "/live%7",
+            "/live%zz",
+            "/live%7A%7A",
+            "/livez%00",
+            "/live",
+        ] {
+            assert_eq!(paths.find(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn verbose_is_one_of_the_querys_names() {
+        for query in [
+            "verbose",
+            "verbose=1",
+            "a=b&verbose",
+            "verbose&a",
+            "%76erbose=",
+            "&&verbose=",
+        ] {
+            assert!(is_verbose(Some(query)), "{query}");
+        }
+        for query in [
+            "",
+            "a=verbose",
+            "verboser",
+            "verbos",
+            "Verbose",
+            "a&b=verbose",
+        ] {
+            assert!(!is_verbose(Some(query)), "{query}");
+        }
+        assert!(!is_verbose(None));
+    }
+}

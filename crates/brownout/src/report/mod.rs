@@ -1,0 +1,101 @@
+//! Saying how things are: the health paths of a process.
+//!
+//! # Health over HTTP
+//!
+//! [`HealthLayer`] answers four paths in front of any HTTP service, from memory: it runs no check and waits for nobody.
+//!
+//! | path | the question | 200 | 503 |
+//! |---|---|---|---|
+//! | `/livez` | does the process run? | always | never |
+//! | `/readyz` | should it get requests? | it serves, and what it was told to [need](HealthLayer::ready_when) is not unhealthy | else |
+//! | `/startupz` | has it started? | it [said so](Lifecycle::started), and somebody has observed what it needs | else |
+//! | `/health` | how is the whole system? | it is healthy (`pass`) or degraded (`warn`) | a critical dependency is unhealthy (`fail`) |
+//!
+//! Liveness is for whoever restarts processes. It cannot be given a dependency: a database that is down would restart the
+//! whole fleet, again and again, and cure nothing. Readiness is for load balancers, and includes no dependency unless
+//! it is named. **Never point a load balancer or an orchestrator at `/health`**: it is for people and dashboards, and a
+//! shared dependency that fails would take out of service every replica at once, fallbacks and all.
+//!
+//! # By default
+//!
+//! ```
+//! # use brownout::{Registry, report::HealthLayer};
+//! # use http::{Request, Response};
+//! # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! let registry = Registry::new();
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(HealthLayer::new(&registry))
+//!     .service(service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new("hello".to_owned())) }));
+//!
+//! let request = Request::get("/health").body(String::new())?;
+//! let answer = service.oneshot(request).await?;
+//! assert_eq!(answer.status(), 200);
+//! assert_eq!(answer.headers()["content-type"], "application/health+json");
+//! # Ok(()) }
+//! ```
+//!
+//! # Customised
+//!
+//! A process that says itself when it has started and when it is about to end, and shows details to those it knows:
+//!
+//! ```
+//! use brownout::{Registry, report::{Endpoint, HealthLayer, Lifecycle}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let registry = Registry::new();
+//! let process = Lifecycle::new();
+//! let sidecar = registry.dependency("sidecar").register()?;
+//!
+//! let layer = HealthLayer::new(&registry)
+//!     .process(&process)
+//!     .ready_when(&sidecar)
+//!     .path(Endpoint::Live, "/internal/livez")?
+//!     .authorise(|request| request.headers.contains_key("x-from-operations-network"))
+//!     .service_id("shop")
+//!     .release_id("1.4.2");
+//! # let _ = layer;
+//! process.started();
+//! # Ok(()) }
+//! ```
+//!
+//! # Who is told what
+//!
+//! Strangers are told one word: `{"status":"pass"}`, `warn` or `fail`, as `application/health+json`
+//! (draft-inadarei-api-health-check-06). Those whom the [authoriser](HealthLayer::authorise) knows get at `/health` the
+//! system's level and each dependency's checks, and with `?verbose` at each path one line for each check, as Kubernetes
+//! writes them. Private details of reports are shown to nobody.
+//!
+//! All answers say `Cache-Control: no-store`. HEAD works; other methods get a 405.
+//!
+//! | setting | default | why |
+//! |---|---|---|
+//! | [`ready_when`](HealthLayer::ready_when) | nothing | one shared dependency must not take out all replicas |
+//! | [`process`](HealthLayer::process) | has started and goes on | a process that never says so would never get requests |
+//! | [`authorise`](HealthLayer::authorise) | nobody | names of dependencies are of use to attackers |
+//! | [`path`](HealthLayer::path) | as above | what Kubernetes and dashboards expect |
+//!
+//! # Readiness and cost
+//!
+//! The layer is ready even while its inner service is not, so that an overloaded process is not restarted for being busy:
+//! put it outside of limits. Other requests then wait within their call, so load is shed below this layer. That needs a
+//! service that is `Clone`, though none is cloned while the service is ready. A request that is passed on costs four
+//! comparisons of its path, and no allocation. `/health` with details takes a
+//! [snapshot](crate::registry::Registry::snapshot); the other paths read atomics.
+//!
+//! The layer makes no events and no log lines: what it reports of is [logged](crate::registry#events) where it changes.
+
+#[cfg(feature = "http")]
+mod health;
+mod lifecycle;
+
+#[cfg(feature = "http")]
+pub use self::health::{Endpoint, Health, HealthLayer};
+pub use self::lifecycle::{Lifecycle, Phase};
+
+/// The futures of this module's services.
+#[cfg(feature = "http")]
+pub mod future {
+    pub use super::health::future::HealthFuture;
+}

@@ -1,0 +1,20 @@
+//! How processes and their dependencies are reported on: over the health paths, and beside answers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that unwraps or panics says that something is wrong"
+)]
+
+#[cfg(feature = "http")]
+mod common;
+
+#[cfg(feature = "http")]
+mod details;
+#[cfg(feature = "http")]
+mod health;
+#[cfg(feature = "http")]
+mod laws;
+mod lifecycle;
+#[cfg(feature = "http")]
+mod requests;

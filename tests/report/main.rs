@@ -1,0 +1,7 @@
+//! What real servers say of themselves: to orchestrators, to people, and beside their answers.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that something is wrong"
+)]
+
+mod health;
