@@ -4,4 +4,5 @@
     reason = "a test that unwraps says that something is wrong"
 )]
 
+mod degraded;
 mod health;

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use brownout_registry::DegradationLevel;
 
-use crate::core::{Cause, CauseKind, Degraded};
+use crate::core::{Cause, CauseKind, Degraded, collector};
 
 use super::outcome::Name;
 
@@ -94,6 +94,15 @@ impl FailedParts {
     /// The failed parts, those that something stands in for among them.
     pub fn iter(&self) -> impl Iterator<Item = &FailedPart> {
         self.0.iter().flat_map(|failed| failed.iter())
+    }
+
+    /// Tells whoever collects the marks of the request that the parts are for.
+    pub(super) fn collect(&self) {
+        if self.is_partial() && collector::is_collecting() {
+            for part in self.iter() {
+                collector::collect(&part.mark());
+            }
+        }
     }
 
     /// These and those of an aggregate further out.

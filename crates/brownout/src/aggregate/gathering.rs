@@ -94,7 +94,11 @@ impl<R> Gathering<R> {
             return Poll::Ready(Err(required));
         }
         match this.run.take() {
-            Some(slots) => Poll::Ready(Ok((slots, this.tally.take_failed()))),
+            Some(slots) => {
+                let failed = this.tally.take_failed();
+                failed.collect();
+                Poll::Ready(Ok((slots, failed)))
+            }
             // Somebody polls what has ended, and waits for ever.
             None => Poll::Pending,
         }

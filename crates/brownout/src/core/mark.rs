@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Degraded;
+use super::{Degraded, collector};
 
 /// Marks an answer that somebody gave in the place of the service that was asked.
 ///
@@ -11,6 +11,26 @@ pub trait MarkDegraded<Res> {
 
     /// Adds the mark to the answer.
     fn mark(&self, response: &mut Res, mark: Degraded);
+}
+
+/// Marks an answer, and tells whoever collects the marks of the request that it is made for: the one way in which layers
+/// do it. The mark is not even made where nobody would see it.
+pub(crate) fn add<Res, M: MarkDegraded<Res>>(
+    strategy: &M,
+    response: &mut Res,
+    make: impl FnOnce() -> Degraded,
+) {
+    let collecting = collector::is_collecting();
+    if !M::MARKS && !collecting {
+        return;
+    }
+    let mark = make();
+    if collecting {
+        collector::collect(&mark);
+    }
+    if M::MARKS {
+        strategy.mark(response, mark);
+    }
 }
 
 /// Leaves answers as they are. What `for_results()` picks.

@@ -14,6 +14,7 @@
 pub(crate) mod caught;
 mod cause;
 mod classify;
+pub(crate) mod collector;
 pub(crate) mod config;
 mod degraded;
 pub(crate) mod mark;

@@ -18,7 +18,7 @@ use super::{
     run::{End, Run, ServedBy, Unanswered},
     watch::{Resume, Watch},
 };
-use crate::core::{Degraded, caught::caught};
+use crate::core::{Degraded, caught::caught, mark::add as add_mark};
 
 pub use super::{
     run::{LastRun, OrRun, PrimaryRun},
@@ -83,9 +83,7 @@ where
                 None => watch.primary_answered(),
                 Some(by) => {
                     watch.served(&by);
-                    if M::MARKS {
-                        mark.mark(answer, degraded(&by, watch));
-                    }
+                    add_mark(mark, answer, || degraded(&by, watch));
                 }
             };
             if let Some(output) = conclude(end, strategy, tell) {

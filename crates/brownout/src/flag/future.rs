@@ -11,7 +11,8 @@ use std::{
 use pin_project::pin_project;
 
 use crate::core::{
-    Cause, DegradeReason, MarkDegraded, Observe, Reject, Rejected, Settle, unwind::OnUnwind,
+    Cause, DegradeReason, MarkDegraded, Observe, Reject, Rejected, Settle, mark::add as add_mark,
+    unwind::OnUnwind,
 };
 
 use super::{
@@ -232,10 +233,8 @@ where
     O: Observe<Ticket, Res, E>,
     M: MarkDegraded<Res>,
 {
-    if M::MARKS
-        && let Ok(response) = &mut outcome
-    {
-        mark.mark(response, cell.mark(tier, reason));
+    if let Ok(response) = &mut outcome {
+        add_mark(mark, response, || cell.mark(tier, reason));
     }
     observe.observe(&mut Ticket::settled(), outcome)
 }

@@ -1,4 +1,4 @@
-//! Saying how things are: the health paths of a process.
+//! Saying how things are: the health paths of a process, and what is missing from its answers.
 //!
 //! # Health over HTTP
 //!
@@ -16,8 +16,34 @@
 //! it is named. **Never point a load balancer or an orchestrator at `/health`**: it is for people and dashboards, and a
 //! shared dependency that fails would take out of service every replica at once, fallbacks and all.
 //!
-//! # By default
+//! # Degraded answers
 //!
+//! [`DegradedLayer`] says beside each degraded answer what is missing from it, in a list of RFC 9651:
+//!
+//! ```text
+//! Degraded: recommendations;tier=cache;reason=circuit-open;age=42
+//! ```
+//!
+//! Fallbacks, flags and aggregates [mark](crate::core::Degraded) what they answer in somebody's place, and handlers can
+//! with [`note`]. The layer collects the marks of a request from its whole call tree: layers of the server, and clients
+//! that the handler calls, however deep. It finds them because they are polled while it is; what runs in a task of its
+//! own has to be told whose it is, by [`carry`].
+//!
+//! | what | where it appears |
+//! |---|---|
+//! | a mark before the head has left | in the header, or a gRPC answer's metadata |
+//! | a mark that comes while the body is made | in the trailers of a gRPC answer; in others nowhere |
+//! | a dependency without a public name | nowhere, but the answer is `no-store` all the same |
+//! | more than 16 marks, or 1 KiB | as many as fit; what says the same appears once |
+//! | a `Degraded` header in a request | nowhere: it is taken out |
+//! | one in an upstream's answer | nowhere, unless its client was [told to trust it](AdoptDegradedLayer) |
+//!
+//! A degraded answer is `Cache-Control: no-store` unless the handler said otherwise: a cache would serve it long after
+//! all is well. All marks, those without a public name too, are in the answer's [extensions](crate::core::Marks) for
+//! layers further out, such as logs.
+//!
+//! # By default
+//!//!
 //! ```
 //! # use brownout::{Registry, report::HealthLayer};
 //! # use http::{Request, Response};
@@ -78,24 +104,37 @@
 //!
 //! # Readiness and cost
 //!
-//! The layer is ready even while its inner service is not, so that an overloaded process is not restarted for being busy:
+//! The health layer is ready even while its inner service is not, so that an overloaded process is not restarted for being busy:
 //! put it outside of limits. Other requests then wait within their call, so load is shed below this layer. That needs a
 //! service that is `Clone`, though none is cloned while the service is ready. A request that is passed on costs four
 //! comparisons of its path, and no allocation. `/health` with details takes a
 //! [snapshot](crate::registry::Registry::snapshot); the other paths read atomics.
 //!
-//! The layer makes no events and no log lines: what it reports of is [logged](crate::registry#events) where it changes.
+//! Collecting marks takes one allocation a request, and some nanoseconds each time it is polled.
+//!
+//! The layers make no events and no log lines: what it reports of is [logged](crate::registry#events) where it changes.
 
+#[cfg(feature = "http")]
+mod degraded;
 #[cfg(feature = "http")]
 mod health;
 mod lifecycle;
 
-#[cfg(feature = "http")]
-pub use self::health::{Endpoint, Health, HealthLayer};
 pub use self::lifecycle::{Lifecycle, Phase};
+#[cfg(feature = "http")]
+pub use self::{
+    degraded::{
+        AdoptDegraded, AdoptDegradedLayer, Carry, DegradedBody, DegradedLayer, DegradedMarks,
+        carry, note,
+    },
+    health::{Endpoint, Health, HealthLayer},
+};
 
 /// The futures of this module's services.
 #[cfg(feature = "http")]
 pub mod future {
-    pub use super::health::future::HealthFuture;
+    pub use super::{
+        degraded::future::{AdoptFuture, DegradedFuture},
+        health::future::HealthFuture,
+    };
 }

@@ -1,6 +1,6 @@
 //! The laws of a layer, checked over a strict probe service.
 
-use brownout::report::HealthLayer;
+use brownout::report::{AdoptDegradedLayer, DegradedBody, DegradedLayer, HealthLayer};
 use brownout_testing::contract::{ContractProbe, check_layer_contract};
 use http::{Request, Response};
 use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimit};
@@ -52,6 +52,21 @@ async fn limits_below_the_health_layer_keep_their_count() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_degraded_layers_keep_the_contract() {
+    check_layer_contract(|inner: ContractProbe| {
+        ServiceBuilder::new()
+            .map_request(wrap)
+            .map_response(|answer: Response<DegradedBody<u32>>| *answer.body().get_ref())
+            .layer(DegradedLayer::new())
+            .layer(AdoptDegradedLayer::new())
+            .map_request(Request::into_body)
+            .map_response(Response::new)
+            .service(inner)
+    })
+    .await;
+}
+
 #[test]
 fn the_inner_service_can_be_reached() {
     let mut service = HealthLayer::new(&registry()).layer(7);
@@ -59,6 +74,12 @@ fn the_inner_service_can_be_reached() {
     *service.get_mut() = 8;
     assert_eq!(service.clone().into_inner(), 8);
     assert!(format!("{service:?}").contains("livez"));
+    let mut service = DegradedLayer::new().layer(7);
+    *service.get_mut() = 8;
+    assert_eq!((*service.get_ref(), service.into_inner()), (8, 8));
+    let mut service = AdoptDegradedLayer::new().layer(7);
+    *service.get_mut() = 8;
+    assert_eq!((*service.get_ref(), service.into_inner()), (8, 8));
 }
 
 /// Where inference is at its worst: a `Send`-checked async function with errors that are boxed.

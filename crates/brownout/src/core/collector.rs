@@ -1,0 +1,103 @@
+//! The marks of one request, from wherever in its call tree they are made.
+//!
+//! While something is polled for a request, that request's collector lies in a thread-local; layers far below, which
+//! know nothing of the request, find it there. Swapping it costs a few nanoseconds a poll, ten times less than an entry
+//! in a request's extensions, and reaches outbound clients, which never see that request.
+
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Degraded, Marks};
+
+/// Collects the marks of one request; clones are the same. Holds at most [`Marks::MAX`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Collector(Arc<Mutex<Collected>>);
+
+#[derive(Debug, Default)]
+struct Collected {
+    marks: Vec<Degraded>,
+    /// How many of them the caller has been told of.
+    told: usize,
+}
+
+/// While this lives, marks that are made on this thread go to the collector of its slot.
+#[must_use = "the collector is current only as long as this lives"]
+pub(crate) struct Current<'a>(&'a mut Option<Collector>);
+
+thread_local! {
+    static CURRENT: Cell<Option<Collector>> = const { Cell::new(None) };
+}
+
+impl Collector {
+    /// Makes the collector of this slot, or none, the current one.
+    #[inline]
+    pub(crate) fn enter(slot: &mut Option<Self>) -> Current<'_> {
+        swap(slot);
+        Current(slot)
+    }
+
+    /// The current one.
+    pub(crate) fn current() -> Option<Self> {
+        look(Clone::clone)
+    }
+
+    /// Adds a mark, unless there is one that says the same.
+    pub(crate) fn push(&self, mark: &Degraded) {
+        let mut collected = self.lock();
+        if collected.marks.len() < Marks::MAX && !collected.marks.contains(mark) {
+            collected.marks.push(mark.clone());
+        }
+    }
+
+    /// The marks that have come since this was last asked.
+    pub(crate) fn tell(&self) -> Vec<Degraded> {
+        let mut collected = self.lock();
+        let news = collected.marks[collected.told..].to_vec();
+        collected.told = collected.marks.len();
+        news
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Collected> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds a mark to the current request's, if somebody collects them.
+pub(crate) fn collect(mark: &Degraded) {
+    look(|current| {
+        if let Some(collector) = current {
+            collector.push(mark);
+        }
+    });
+}
+
+/// Whether somebody collects marks.
+pub(crate) fn is_collecting() -> bool {
+    look(Option::is_some)
+}
+
+/// Shows the current collector to something that runs no code of others.
+fn look<T: Default>(show: impl FnOnce(&Option<Collector>) -> T) -> T {
+    // A thread that is going down collects nothing any more.
+    let shown = CURRENT.try_with(|current| {
+        let collector = current.take();
+        let shown = show(&collector);
+        current.set(collector);
+        shown
+    });
+    shown.unwrap_or_default()
+}
+
+#[inline]
+fn swap(slot: &mut Option<Collector>) {
+    let _ = CURRENT.try_with(|current| *slot = current.replace(slot.take()));
+}
+
+impl Drop for Current<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        swap(self.0);
+    }
+}

@@ -1,0 +1,93 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+
+use crate::core::collector::{self, Collector};
+
+use super::wire::{self, DEGRADED};
+
+/// A body whose making may still add marks, which a gRPC answer shows in its trailers.
+#[pin_project]
+pub struct DegradedBody<B> {
+    #[pin]
+    body: B,
+    collector: Option<Collector>,
+    /// Whether trailers show what came after the head.
+    late: bool,
+}
+
+impl<B> DegradedBody<B> {
+    #[inline]
+    pub(super) const fn new(body: B, collector: Option<Collector>, late: bool) -> Self {
+        Self {
+            body,
+            collector,
+            late,
+        }
+    }
+
+    /// The body itself.
+    pub const fn get_ref(&self) -> &B {
+        &self.body
+    }
+}
+
+impl<B: Body> Body for DegradedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let current = Collector::enter(this.collector);
+        let polled = this.body.poll_frame(cx);
+        drop(current);
+        let frame = ready!(polled);
+        Poll::Ready(match frame {
+            Some(Ok(mut frame)) if *this.late => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    show(this.collector.as_ref(), trailers);
+                }
+                Some(Ok(frame))
+            }
+            other => other,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cold]
+fn show(collector: Option<&Collector>, trailers: &mut HeaderMap) {
+    trailers.remove(DEGRADED);
+    let late = collector.map(Collector::tell).unwrap_or_default();
+    for mark in &late {
+        collector::collect(mark);
+    }
+    if let Some(value) = wire::value(&late) {
+        trailers.insert(DEGRADED, value);
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for DegradedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DegradedBody")
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
