@@ -15,7 +15,10 @@ use std::{
 };
 
 use allocation_counter::measure;
-use brownout::{Registry, report::HealthLayer};
+use brownout::{
+    Registry,
+    report::{HealthLayer, ReportLayer},
+};
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 
@@ -57,4 +60,22 @@ fn a_request_that_is_passed_on_by_the_health_layer_allocates_nothing() {
         call(&mut service, request);
     });
     assert!(own.count_total > 0);
+}
+
+#[test]
+fn a_call_that_is_reported_on_allocates_nothing() {
+    let dependency = Registry::new().dependency("search").register().unwrap();
+    let layer = ReportLayer::new(&dependency).for_results();
+    let mut service = layer.layer(service_fn(|request: Request<u32>| {
+        ready(Ok::<_, Infallible>(Response::new(request.into_body())))
+    }));
+    // Its first word on the dependency.
+    call(&mut service, Request::new(0));
+    let calls = measure(|| {
+        for n in 0..CALLS {
+            call(&mut service.clone(), Request::new(n));
+            call(&mut service, Request::new(n));
+        }
+    });
+    assert_eq!(calls.count_total, 0);
 }

@@ -4,6 +4,11 @@
 //! know nothing of the request, find it there. Swapping it costs a few nanoseconds a poll, ten times less than an entry
 //! in a request's extensions, and reaches outbound clients, which never see that request.
 
+#![cfg_attr(
+    not(feature = "http"),
+    allow(dead_code, reason = "only HTTP answers show what was collected")
+)]
+
 use std::{
     cell::Cell,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -42,6 +42,22 @@
 //! all is well. All marks, those without a public name too, are in the answer's [extensions](crate::core::Marks) for
 //! layers further out, such as logs.
 //!
+//! # Passive reports
+//!
+//! [`ReportLayer`] says how a dependency is by how the calls to it end, for services without a breaker: the share that
+//! fails and, where asked for, the share that is slow, within a sliding window. It reports as
+//! [`Traffic`](crate::registry::ReporterKind::Traffic), and refuses nothing.
+//!
+//! | what the window holds | report |
+//! |---|---|
+//! | from [half](TrafficBuilder::unhealthy_at) failures on | `Unhealthy`; `Degraded` once no call has come for the length of the window |
+//! | from a [tenth](TrafficBuilder::degraded_at) of failures on, or as many [slow calls](TrafficBuilder::slow_calls) as were named | `Degraded`, for the length of the window |
+//! | less, or only successes | `Healthy` |
+//! | fewer than [20 calls](TrafficBuilder::min_calls), some of which failed | what was said before, until it expires |
+//!
+//! Calls are judged as by a breaker: at the head of the answer or at the end of its body, refusals of layers further in
+//! and 4xx are neutral, what was dropped counts for nothing. Latency runs to the head.
+//!
 //! # By default
 //!//!
 //! ```
@@ -110,7 +126,9 @@
 //! comparisons of its path, and no allocation. `/health` with details takes a
 //! [snapshot](crate::registry::Registry::snapshot); the other paths read atomics.
 //!
-//! Collecting marks takes one allocation a request, and some nanoseconds each time it is polled.
+//! A call through a reporting layer reads the clock twice and adds to two or three atomics; it takes no lock, unless what
+//! it says of the dependency changes, or has to be said again every tenth of the window while it is bad. Collecting marks
+//! takes one allocation a request, and some nanoseconds each time it is polled.
 //!
 //! The layers make no events and no log lines: what it reports of is [logged](crate::registry#events) where it changes.
 
@@ -119,8 +137,8 @@ mod degraded;
 #[cfg(feature = "http")]
 mod health;
 mod lifecycle;
+mod traffic;
 
-pub use self::lifecycle::{Lifecycle, Phase};
 #[cfg(feature = "http")]
 pub use self::{
     degraded::{
@@ -129,10 +147,17 @@ pub use self::{
     },
     health::{Endpoint, Health, HealthLayer},
 };
+pub use self::{
+    lifecycle::{Lifecycle, Phase},
+    traffic::{
+        ReportLayer, Reported, Traffic, TrafficBuilder, TrafficStats, TrafficTicket, Unjudged,
+    },
+};
 
 /// The futures of this module's services.
-#[cfg(feature = "http")]
 pub mod future {
+    pub use super::traffic::future::ReportFuture;
+    #[cfg(feature = "http")]
     pub use super::{
         degraded::future::{AdoptFuture, DegradedFuture},
         health::future::HealthFuture,

@@ -20,3 +20,4 @@ mod laws;
 mod lifecycle;
 #[cfg(feature = "http")]
 mod requests;
+mod traffic;
