@@ -47,6 +47,8 @@
 //! asks; to known names it sends what is so, and after that changes alone. `List` gives all of them, and
 //! `RESOURCE_EXHAUSTED` where there are more than a hundred, as other implementations do.
 //!
+//! [`check`] is the other side: a probe that asks another server's health.
+//!
 //! A `Watch` has no end of its own. Give a graceful shutdown a limit of time, for it waits for open streams.
 //!
 //! | setting | default | why |
@@ -54,6 +56,7 @@
 //! | [`ready_when`](HealthService::ready_when) | nothing | one shared dependency must not take out all replicas |
 //! | [`service`](HealthService::service) | none | which there are, only the server knows |
 
+mod check;
 mod messages;
 mod rpc;
 mod service;
@@ -63,4 +66,8 @@ mod watching;
 #[cfg(doc)]
 use brownout::report::Lifecycle;
 
-pub use self::{service::HealthService, serving::NameTaken};
+pub use self::{
+    check::{NotServing, check},
+    service::HealthService,
+    serving::NameTaken,
+};

@@ -340,3 +340,53 @@ fn a_service_cannot_take_the_names_of_the_server_itself() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn a_check_passes_where_the_server_says_that_it_serves() {
+    let process = Lifecycle::new();
+    let service = HealthService::new(&Registry::new(), &process).service("shop.Orders", []);
+    let served = Served::new(service.unwrap()).await;
+    let said = async |name: &str| {
+        let check = brownout_tonic::check(served.channel.clone(), name);
+        check().await.err().map(|failed| failed.to_string())
+    };
+    for name in ["", "shop.Orders"] {
+        assert_eq!(said(name).await.as_deref(), Some("answered NOT_SERVING"));
+    }
+    process.started();
+    for name in ["", "shop.Orders"] {
+        assert_eq!(said(name).await, None);
+    }
+    assert!(
+        said("shop.Nobody")
+            .await
+            .unwrap()
+            .contains("unknown service")
+    );
+
+    // As a probe, and with nobody there.
+    let registry = Registry::new();
+    let [here, gone] = ["here", "gone"].map(|name| registry.dependency(name).register().unwrap());
+    let nobody = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+    here.probe(Probe::new(brownout_tonic::check(
+        served.channel.clone(),
+        "",
+    )))
+    .unwrap();
+    gone.probe(Probe::new(brownout_tonic::check(nobody, "")))
+        .unwrap();
+    let _driver = registry.drive();
+    let known = async {
+        while [&here, &gone]
+            .iter()
+            .any(|dependency| dependency.status() == Health::Unknown)
+        {
+            tokio::time::sleep(WHILE / 10).await;
+        }
+    };
+    timeout(30 * WHILE, known).await.unwrap();
+    assert_eq!(
+        (here.status(), gone.status()),
+        (Health::Healthy, Health::Unhealthy)
+    );
+}

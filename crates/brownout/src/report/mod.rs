@@ -58,6 +58,8 @@
 //! Calls are judged as by a breaker: at the head of the answer or at the end of its body, refusals of layers further in
 //! and 4xx are neutral, what was dropped counts for nothing. Latency runs to the head.
 //!
+//! For checks that do not wait for traffic, [`probe`] makes any service a probe of the registry.
+//!
 //! # By default
 //!//!
 //! ```
@@ -137,6 +139,7 @@ mod degraded;
 #[cfg(feature = "http")]
 mod health;
 mod lifecycle;
+pub mod probe;
 mod traffic;
 
 #[cfg(feature = "http")]

@@ -18,6 +18,7 @@ mod health;
 #[cfg(feature = "http")]
 mod laws;
 mod lifecycle;
+mod probe;
 #[cfg(feature = "http")]
 mod requests;
 mod traffic;
