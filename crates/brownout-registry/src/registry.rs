@@ -11,6 +11,7 @@ use crate::driver::Driver;
 use crate::error::{ConfigError, OverrideError, RegisterError};
 use crate::events::{Event, EventKind, Events};
 use crate::level::LevelPolicy;
+use crate::meter::{Meter, Readings};
 use crate::overrides::{Order, OverrideId, OverrideInfo, OverrideValue};
 use crate::random::Random;
 use crate::shared::Shared;
@@ -185,6 +186,29 @@ impl Registry {
     /// A generator for a part of the system, seeded from the registry's own.
     pub fn random(&self) -> Random {
         self.shared.random.child()
+    }
+
+    /// Makes known what a part of the system counts. The registry keeps no part alive by that: one that goes
+    /// [retires](Self::retire_meter) its meter.
+    pub fn attach_meter<M: Meter + 'static>(&self, meter: &Arc<M>) {
+        self.shared.meters.attach(meter);
+    }
+
+    /// Keeps what a part has counted that is about to go, so that totals do not fall.
+    pub fn retire_meter(&self, meter: &dyn Meter) {
+        self.shared.meters.retire(meter);
+    }
+
+    /// What all parts have counted so far, those that are gone included. Adds up many counters: for exporters, not for
+    /// every call.
+    pub fn readings(&self) -> Readings {
+        self.shared.meters.read()
+    }
+
+    /// Asks all parts, present and to come, to keep the times of calls. That costs each call two readings of the clock,
+    /// so nobody does it unasked.
+    pub fn time_calls(&self) {
+        self.shared.meters.time_calls();
     }
 
     /// Starts the background task that makes expiries prompt and runs all probes, also those attached later.

@@ -15,6 +15,7 @@ use crate::driver::DriverSlot;
 use crate::error::OverrideError;
 use crate::events::{Event, EventKind, EventLog};
 use crate::level::{Counts, LevelPolicy};
+use crate::meter::Meters;
 use crate::overrides::{Order, OverrideId, OverrideValue};
 use crate::random::Random;
 use crate::report::Report;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     /// Whom to tell when the level has changed.
     pub(crate) level_callbacks: Arc<CellCore>,
     pub(crate) random: Random,
+    pub(crate) meters: Meters,
     pub(crate) driver: Mutex<DriverSlot>,
 }
 
@@ -76,6 +78,7 @@ impl Shared {
             changed: Arc::new(Notify::new()),
             level_callbacks: Arc::default(),
             random,
+            meters: Meters::default(),
             driver: Mutex::default(),
         });
         // A policy may degrade a system that has no dependency yet.

@@ -1,0 +1,110 @@
+//! What parts have counted is read from one place, and outlives them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that something is wrong"
+)]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+
+use brownout_registry::{CircuitState, Counted, FeatureState, Meter, Readings, Registry};
+
+/// A part that counts, and is retired as parts are.
+struct Part {
+    registry: Registry,
+    calls: AtomicU64,
+    timed: AtomicBool,
+}
+
+impl Part {
+    fn attached(registry: &Registry) -> Arc<Self> {
+        let part = Arc::new(Self {
+            registry: registry.clone(),
+            calls: AtomicU64::new(0),
+            timed: AtomicBool::new(false),
+        });
+        registry.attach_meter(&part);
+        part
+    }
+}
+
+impl Meter for Part {
+    fn read(&self, readings: &mut Readings) {
+        readings.count(calls(), self.calls.load(Relaxed));
+        readings.flag("on".into(), FeatureState::Enabled);
+    }
+
+    fn time_calls(&self) {
+        self.timed.store(true, Relaxed);
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.registry.retire_meter(self);
+    }
+}
+
+fn calls() -> Counted {
+    Counted::Calls {
+        dependency: "search".into(),
+        layer: "test",
+        outcome: "success",
+    }
+}
+
+fn total(registry: &Registry) -> u64 {
+    let readings = registry.readings();
+    let mut counts = readings.counts().filter(|(what, _)| **what == calls());
+    counts.next().map_or(0, |(_, count)| count)
+}
+
+#[test]
+fn parts_that_count_the_same_are_added_up() {
+    let registry = Registry::new();
+    let (one, other) = (Part::attached(&registry), Part::attached(&registry));
+    one.calls.store(3, Relaxed);
+    other.calls.store(4, Relaxed);
+    assert_eq!(total(&registry), 7);
+}
+
+#[test]
+fn what_a_part_has_counted_stays_when_it_goes_but_not_its_state() {
+    let registry = Registry::new();
+    for _ in 0..1_000 {
+        let part = Part::attached(&registry);
+        part.calls.store(2, Relaxed);
+        assert_eq!(registry.readings().flags().count(), 1);
+    }
+    assert_eq!(total(&registry), 2_000);
+    assert_eq!(registry.readings().flags().count(), 0);
+}
+
+#[test]
+fn calls_are_timed_by_parts_of_before_and_after_and_only_when_asked_for() {
+    let registry = Registry::new();
+    let before = Part::attached(&registry);
+    assert!(!before.timed.load(Relaxed));
+    registry.time_calls();
+    let after = Part::attached(&registry);
+    assert!(before.timed.load(Relaxed) && after.timed.load(Relaxed));
+}
+
+#[test]
+fn of_several_circuits_on_one_dependency_the_worst_is_read() {
+    use CircuitState::{Closed, HalfOpen, Open};
+    for (states, worst) in [
+        ([Closed, HalfOpen, Closed], HalfOpen),
+        ([HalfOpen, Open, Closed], Open),
+        ([Closed, Closed, Closed], Closed),
+    ] {
+        let mut readings = Readings::default();
+        for state in states {
+            readings.circuit("search".into(), state);
+        }
+        assert_eq!(readings.circuits().next().unwrap().1, worst);
+    }
+}
