@@ -1,6 +1,6 @@
 use std::{fmt, marker::PhantomData, time::Duration};
 
-use brownout_registry::Dependency;
+use brownout_registry::{Dependency, Registry};
 use tower_service::Service;
 
 use crate::core::{Cause, ConfigError, ErrWith, Same};
@@ -78,6 +78,14 @@ impl<Seen, F, X, L> AggregateBuilder<Seen, F, X, L> {
     /// hangs makes the whole hang.
     pub fn within(mut self, deadline: Duration) -> Self {
         self.settings.within(deadline);
+        self
+    }
+
+    /// Counts what becomes of each part, under this name, for whoever exports the registry's
+    /// [readings](Registry::readings). The name is 1 to 128 visible ASCII characters; aggregates of one name are counted
+    /// together. Without it nothing is counted.
+    pub fn named(mut self, registry: &Registry, name: &str) -> Self {
+        self.settings.named(registry, name);
         self
     }
 

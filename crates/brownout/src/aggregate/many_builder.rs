@@ -1,6 +1,6 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use brownout_registry::Dependency;
+use brownout_registry::{Dependency, Registry};
 use tower_service::Service;
 
 use crate::core::{Cause, ConfigError, Same};
@@ -88,6 +88,12 @@ impl<Seen, S, A, E, O> AggregateManyBuilder<Seen, S, A, E, O> {
     /// The longest that all parts together may take, as of [any others](super::AggregateBuilder::within).
     pub fn within(mut self, deadline: Duration) -> Self {
         self.settings.within(deadline);
+        self
+    }
+
+    /// Counts what becomes of each part, as of [any others](super::AggregateBuilder::named).
+    pub fn named(mut self, registry: &Registry, name: &str) -> Self {
+        self.settings.named(registry, name);
         self
     }
 

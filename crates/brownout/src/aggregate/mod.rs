@@ -179,6 +179,7 @@ mod layer;
 mod list;
 mod many;
 mod many_builder;
+mod meter;
 mod missing;
 mod outcome;
 mod part;

@@ -2,7 +2,12 @@ use std::time::Duration;
 
 use brownout_registry::DegradationLevel;
 
-use super::{failed::Covered, outcome::Name, spell::Spell};
+use super::{
+    failed::Covered,
+    meter::{Named, PartCounts},
+    outcome::Name,
+    spell::Spell,
+};
 
 /// What all calls of an aggregate share: its parts' descriptions and its limits.
 #[derive(Debug)]
@@ -12,6 +17,8 @@ pub(super) struct Plan {
     pub(super) concurrency: usize,
     /// Whether any part stands for a dependency.
     pub(super) has_spells: bool,
+    /// Set where somebody wants to know what becomes of the parts.
+    pub(super) named: Option<Named>,
 }
 
 /// A part's description.
@@ -22,6 +29,7 @@ pub(super) struct About {
     pub(super) timeout: Option<Duration>,
     /// Set where the part stands for a dependency.
     pub(super) spell: Option<Spell>,
+    pub(super) counts: Option<PartCounts>,
 }
 
 impl About {

@@ -126,7 +126,7 @@ impl<'a> Round<'a> {
         };
         if let Some(cause) = &cause {
             self.failed(index, cause, elapsed, value.is_some());
-        } else if self.plan.has_spells {
+        } else if self.plan.has_spells || self.plan.named.is_some() {
             self.answered(index);
         }
         Ending {
@@ -161,9 +161,14 @@ impl<'a> Round<'a> {
     }
 
     fn answered(&self, index: usize) {
-        let about = self.plan.parts.get(index);
-        if let Some(spell) = about.and_then(|about| about.spell.as_ref()) {
+        let Some(about) = self.plan.parts.get(index) else {
+            return;
+        };
+        if let Some(spell) = &about.spell {
             spell.answered(self.now);
+        }
+        if let Some(counts) = &about.counts {
+            counts.answered();
         }
     }
 
@@ -179,6 +184,9 @@ impl<'a> Round<'a> {
             stood_in,
             covered: about.covered(),
         };
+        if let Some(counts) = &about.counts {
+            counts.failed(failed.stood_in);
+        }
         if let Some(spell) = &about.spell {
             spell.missing(&failed.cause, self.now);
         }

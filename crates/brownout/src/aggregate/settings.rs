@@ -1,10 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
-use brownout_registry::Dependency;
+use brownout_registry::{Dependency, Registry};
 
 use crate::core::{ConfigError, config};
 
 use super::{
+    meter::{Named, PartCounts},
     outcome::Name,
     plan::{About, Plan},
     spell::Spell,
@@ -16,6 +17,7 @@ pub(super) struct Settings {
     parts: Vec<Part>,
     within: Option<Duration>,
     concurrency: u32,
+    named: Option<Named>,
     /// What is wrong, by whatever was said first.
     wrong: Option<ConfigError>,
 }
@@ -40,6 +42,7 @@ impl Settings {
             parts: Vec::new(),
             within: None,
             concurrency: CONCURRENCY,
+            named: None,
             wrong: None,
         }
     }
@@ -49,11 +52,8 @@ impl Settings {
         let text = name.as_str();
         let wrong = if self.parts.iter().any(|part| part.name.as_str() == text) {
             Some("each part of an aggregate needs a name of its own")
-        } else if text.is_empty()
-            || text.len() > 128
-            || !text.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            Some("a name is 1 to 128 visible ASCII characters")
+        } else if !is_name(text) {
+            Some(NAME_RULE)
         } else {
             None
         };
@@ -93,16 +93,37 @@ impl Settings {
         self.check(config::count("concurrency", parts, MAX_CONCURRENCY));
     }
 
+    pub(super) fn named(&mut self, registry: &Registry, name: &str) {
+        if !is_name(name) {
+            let given = format!("{:?}", name.chars().take(128).collect::<String>());
+            self.refuse(ConfigError::new("named", given, NAME_RULE));
+        }
+        self.named = Some(Named {
+            registry: registry.clone(),
+            name: name.into(),
+        });
+    }
+
     pub(super) fn plan(mut self) -> Result<Arc<Plan>, ConfigError> {
         if let Some(wrong) = self.wrong.take().or_else(|| self.contradiction()) {
             return Err(wrong);
         }
-        Ok(Arc::new(Plan {
+        let is_counted = self.named.is_some();
+        let plan = Arc::new(Plan {
             has_spells: self.parts.iter().any(|part| part.covering.is_some()),
-            parts: self.parts.into_iter().map(Part::about).collect(),
+            parts: self
+                .parts
+                .into_iter()
+                .map(|part| part.about(is_counted))
+                .collect(),
             within: self.within,
             concurrency: usize::try_from(self.concurrency).unwrap_or(usize::MAX),
-        }))
+            named: self.named,
+        });
+        if let Some(named) = &plan.named {
+            named.registry.attach_meter(&plan);
+        }
+        Ok(plan)
     }
 
     /// A part whose own deadline can never come, because the whole has to be done before.
@@ -140,9 +161,16 @@ impl Settings {
     }
 }
 
+const NAME_RULE: &str = "a name is 1 to 128 visible ASCII characters";
+
+fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Part {
-    fn about(self) -> About {
+    fn about(self, is_counted: bool) -> About {
         About {
+            counts: is_counted.then(PartCounts::new),
             spell: self
                 .covering
                 .map(|dependency| Spell::new(&dependency, &self.name)),

@@ -17,7 +17,7 @@ use super::{
     counts::{Padded, Stripe},
     engine::Alarm,
     machine::{Nanos, Refusal, nanos},
-    pass::{CLOSED, CLOSED_TIMED, CLOSED_WINDOWED, Course, KIND, Pass, UNKNOWN},
+    pass::{CLOSED, CLOSED_METERED, CLOSED_TIMED, CLOSED_WINDOWED, Course, KIND, Pass, UNKNOWN},
     shared::Core,
 };
 
@@ -71,16 +71,16 @@ impl Cell {
     /// The refusal of a call whose service was made ready by passing it by.
     #[inline]
     pub(super) fn pass_by(&self, reason: RejectReason) -> Pass {
+        if reason != RejectReason::CircuitOpen || self.stripe.is_none() {
+            self.core.shared.metering.refused(reason);
+        }
         self.core.engine.pass_by(self.stripe(), reason)
     }
 
     /// The same where an operator holds the circuit open.
     #[cold]
     pub(super) fn pass_by_order(&self) -> Pass {
-        let pass = self
-            .core
-            .engine
-            .pass_by(self.stripe(), RejectReason::CircuitForcedOpen);
+        let pass = self.pass_by(RejectReason::CircuitForcedOpen);
         let imposed = self.core.shared.mode.get();
         imposed.map_or(pass, |imposed| {
             Pass::refused(self.forced_open(imposed.until))
@@ -88,7 +88,9 @@ impl Cell {
     }
 
     /// The refusal of a call whose service did not become ready in time.
-    pub(super) fn not_ready() -> Pass {
+    #[cold]
+    pub(super) fn not_ready(&self) -> Pass {
+        self.core.shared.metering.refused(RejectReason::NotReady);
         Pass::refused(Refusal {
             reason: RejectReason::NotReady,
             until: None,
@@ -102,11 +104,14 @@ impl Cell {
         let gate = self.core.engine.gate();
         let mut pass = Pass::new(gate, UNKNOWN);
         if gate & KIND > CLOSED_WINDOWED {
-            if gate & KIND != CLOSED_TIMED {
-                return None;
-            }
-            (pass.at, pass.course) = self.admit_timed();
-            if !pass.course.is_counted() {
+            if gate & KIND == CLOSED_TIMED {
+                (pass.at, pass.course) = self.admit_timed();
+                if !pass.course.is_counted() {
+                    return None;
+                }
+            } else if gate & KIND == CLOSED_METERED {
+                pass.at = self.now();
+            } else {
                 return None;
             }
         }
@@ -124,6 +129,22 @@ impl Cell {
 
     #[inline(never)]
     pub(super) fn admit(&self) -> Pass {
+        let mut pass = self.decided();
+        let (metering, is_keyed) = (&self.core.shared.metering, self.stripe.is_none());
+        if pass.is_refused() {
+            if (!pass.is_refused_as_open() || is_keyed)
+                && let Some(refusal) = pass.refusal()
+            {
+                metering.refused(refusal.reason);
+            }
+        } else if is_keyed && pass.at == UNKNOWN && metering.times_calls() {
+            pass.at = self.now();
+        }
+        pass
+    }
+
+    #[inline]
+    fn decided(&self) -> Pass {
         if !self.core.shared.mode.is_set()
             && let Some(pass) = self.core.engine.admit_fast(self.stripe(), || self.now())
         {
@@ -200,8 +221,27 @@ impl Cell {
             && (kind == CLOSED || (kind == CLOSED_WINDOWED && engine.only_counts(self.now())));
         if plain {
             engine.count_success(stripe);
+            return true;
+        }
+        stands && kind == CLOSED_METERED && self.succeeded_metered(stripe, at)
+    }
+
+    /// The same where somebody wants to know how long the call took.
+    #[inline(never)]
+    fn succeeded_metered(&self, stripe: &Stripe, at: Nanos) -> bool {
+        let engine = &self.core.engine;
+        let now = self.now();
+        let plain = engine.only_counts_metered(now);
+        if plain {
+            engine.count_success(stripe);
+            self.took(at, now);
         }
         plain
+    }
+
+    #[inline]
+    fn took(&self, at: Nanos, now: Nanos) {
+        self.core.shared.metering.took(now.saturating_sub(at));
     }
 
     /// The same where the gate takes times. In any case the call no longer hangs.
@@ -210,9 +250,13 @@ impl Cell {
         let engine = &self.core.engine;
         // Before the clock is read: then there is less to keep meanwhile.
         engine.ended(stripe, course);
-        let plain = engine.only_counts_timed(at, self.now());
+        let now = self.now();
+        let plain = engine.only_counts_timed(at, now);
         if plain {
             engine.count_success(stripe);
+            if engine.is_metered() {
+                self.took(at, now);
+            }
         }
         plain
     }
@@ -235,12 +279,19 @@ impl Cell {
 
     pub(super) fn settled(&self, mut pass: Pass, verdict: Verdict) {
         let engine = &self.core.engine;
-        let now = if engine.judges_by_time() {
+        let now = if engine.judges_by_time() || pass.at != UNKNOWN {
             self.now()
         } else {
             0
         };
         let pass = &mut pass;
+        let metering = &self.core.shared.metering;
+        if pass.at != UNKNOWN {
+            self.took(pass.at, now);
+        }
+        if self.stripe.is_none() {
+            metering.judged(verdict);
+        }
         let slow = if pass.course.is_out() {
             engine.returned(self.stripe(), pass);
             engine.is_slow(pass, now)
@@ -270,6 +321,9 @@ impl Cell {
             return;
         }
         self.stripe().abandoned.fetch_add(1, Relaxed);
+        if self.stripe.is_none() {
+            self.core.shared.metering.abandoned();
+        }
         if pass.is_probe() && pass.course.is_out() {
             self.core
                 .tell(&engine.probe(&pass, true, None, self.now(), self.draw()));

@@ -10,6 +10,7 @@ use super::{
     clock::Clock,
     counts::STRIPES,
     engine::{Effects, Engine},
+    meter::Metering,
     policy::Policy,
     shared::{Core, Shared},
     stats::Stats,
@@ -205,6 +206,7 @@ impl CircuitBuilder {
         let core = Arc::new(Core {
             engine: Engine::new(&Arc::new(self.policy), self.stripes),
             shared: Arc::new(Shared {
+                metering: Metering::new(),
                 mode: mode.clone(),
                 clock: self.clock,
                 epoch: self.epoch,
@@ -221,6 +223,8 @@ impl CircuitBuilder {
         };
         // One may have been imposed before we listened.
         core.mode_changed();
+        let registry = core.shared.dependency.registry();
+        registry.attach_meter(&core);
         let cells: Vec<_> = (0..self.stripes)
             .map(|stripe| Arc::new(Cell::new(Arc::clone(&core), stripe)))
             .collect();

@@ -39,6 +39,9 @@ struct State {
     /// Orders reports that race on their way to the registry.
     sequence: u64,
     reported_in: u64,
+    /// How many are open, and half-open; less than none for the same reason as above.
+    open: i64,
+    half_open: i64,
 }
 
 /// What the two reporters say.
@@ -59,6 +62,8 @@ impl Family {
                 due: BTreeMap::new(),
                 sequence: 0,
                 reported_in: 0,
+                open: 0,
+                half_open: 0,
             }),
         }
     }
@@ -91,12 +96,26 @@ impl Family {
     pub(super) fn count(&self, transitions: &[Transition]) {
         let mut state = lock(&self.state);
         for transition in transitions {
+            state.move_one(transition.from, -1);
+            state.move_one(transition.to, 1);
             if let Some(due) = transition.was_until {
                 state.count(due, -1);
             }
             if transition.to != CircuitState::Closed {
                 state.count(transition.until, 1);
             }
+        }
+    }
+
+    /// The worst state that any of the circuits is in: open, then half-open.
+    pub(super) fn worst(&self) -> CircuitState {
+        let state = lock(&self.state);
+        if state.open > 0 {
+            CircuitState::Open
+        } else if state.half_open > 0 {
+            CircuitState::HalfOpen
+        } else {
+            CircuitState::Closed
         }
     }
 
@@ -137,6 +156,14 @@ impl Family {
 }
 
 impl State {
+    fn move_one(&mut self, state: CircuitState, change: i64) {
+        match state {
+            CircuitState::Closed => {}
+            CircuitState::Open => self.open += change,
+            CircuitState::HalfOpen => self.half_open += change,
+        }
+    }
+
     fn count(&mut self, due: Nanos, change: i64) {
         let circuits = self.due.entry(due).or_default();
         *circuits += change;

@@ -22,6 +22,7 @@ use super::{
     engine::{Effects, Engine},
     family::Family,
     machine::Nanos,
+    meter::Metering,
     policy::Policy,
     shared::{Core, Shared},
     voice::Voice,
@@ -112,7 +113,9 @@ where
             random: dependency.registry().random(),
             waiters: Arc::new(Waiters::default()),
             voice: Voice::Family(Family::new(dependency)),
+            metering: Metering::new(),
         });
+        dependency.registry().attach_meter(&shared);
         let mode_changes = {
             let waiters = Arc::clone(&shared.waiters);
             shared.mode.on_change(move || waiters.wake_all())

@@ -167,6 +167,7 @@ mod circuit;
 mod clock;
 mod counts;
 mod credit;
+mod durations;
 mod engine;
 mod family;
 pub mod future;
@@ -178,6 +179,7 @@ mod layer;
 #[cfg(all(test, brownout_loom))]
 mod loom;
 mod machine;
+mod meter;
 mod pass;
 mod policy;
 mod service;

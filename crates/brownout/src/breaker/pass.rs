@@ -10,14 +10,16 @@ pub(super) const CLOSED: u64 = 0;
 pub(super) const CLOSED_WINDOWED: u64 = 1;
 /// Closed, with a window of time, and slow calls count.
 pub(super) const CLOSED_TIMED: u64 = 2;
+/// Closed, as [`CLOSED`] or [`CLOSED_WINDOWED`], and somebody wants to know how long calls take.
+pub(super) const CLOSED_METERED: u64 = 3;
 /// Closed, but not as simple: a window of calls, one of a family.
-pub(super) const CLOSED_OTHERWISE: u64 = 3;
-pub(super) const OPEN: u64 = 4;
-pub(super) const ALL_PROBES_OUT: u64 = 5;
+pub(super) const CLOSED_OTHERWISE: u64 = 4;
 /// The machine decides, or an operator does.
-pub(super) const CONSULT: u64 = 6;
+pub(super) const CONSULT: u64 = 5;
+pub(super) const OPEN: u64 = 6;
+pub(super) const ALL_PROBES_OUT: u64 = 7;
 /// Not of the gate, but of passes: admitted as a probe.
-pub(super) const PROBE: u64 = 7;
+pub(super) const PROBE: u64 = 12;
 /// Likewise: admitted by an operator's mode against the circuit's own will. Counted in the totals, moves nothing.
 pub(super) const APART: u64 = 8;
 /// Likewise: never made. The reason takes the generation's place.
@@ -149,6 +151,11 @@ impl Pass {
     #[inline]
     pub(super) fn is_refused(&self) -> bool {
         self.gate & KIND == REFUSED
+    }
+
+    #[inline]
+    pub(super) fn is_refused_as_open(&self) -> bool {
+        self.gate == REFUSED
     }
 
     pub(super) fn is_probe(&self) -> bool {

@@ -10,10 +10,9 @@ use tower_service::Service;
 use crate::core::{Observe, Reject, RejectReason, Settle, unwind::OnUnwind};
 
 use super::{
-    cell::Cell,
     circuit::Circuit,
     future::ResponseFuture,
-    pass::{CLOSED_TIMED, KIND, Pass, is_half_open, refuses_plainly},
+    pass::{CLOSED_METERED, KIND, Pass, is_half_open, refuses_plainly},
     ticket::Ticket,
     waiting::Waiting,
 };
@@ -109,7 +108,7 @@ where
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let gate = self.circuit.gate();
-        if gate & KIND <= CLOSED_TIMED && self.waiting.is_none() {
+        if gate & KIND <= CLOSED_METERED && self.waiting.is_none() {
             let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
             let polled = self.inner.poll_ready(cx);
             unwinding.disarm();
@@ -161,7 +160,7 @@ where
         let cell = self.circuit.cell();
         let Pass { gate, at, course } = match ready {
             Ready::BypassByOrder => cell.pass_by_order(),
-            Ready::TimedOut => Cell::not_ready(),
+            Ready::TimedOut => cell.not_ready(),
             Ready::ToCall | Ready::BypassOpen | Ready::BypassHalfOpen => cell.admit(),
         };
         let pass = Pass { gate, at, course };

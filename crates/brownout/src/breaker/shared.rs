@@ -11,6 +11,7 @@ use super::{
     clock::Clock,
     engine::{Effects, Engine},
     machine::Nanos,
+    meter::Metering,
     policy::Policy,
     voice::{self, Voice},
     waiters::Waiters,
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) random: Random,
     pub(super) waiters: Arc<Waiters>,
     pub(super) voice: Voice,
+    pub(super) metering: Metering,
 }
 
 impl Core {
@@ -84,6 +86,10 @@ impl Core {
         // What others decide by comes first, and logs come last: a log is the user's code, which may panic.
         let (voice, key) = (&self.shared.voice, self.key.as_deref());
         voice.count(&effects.transitions);
+        effects
+            .transitions
+            .iter()
+            .for_each(|transition| self.shared.metering.moved(transition));
         self.shared.waiters.wake_all();
         voice.report(&self.shared, key, &effects.transitions);
         for transition in &effects.transitions {

@@ -23,6 +23,7 @@ mod reject;
 mod rejected;
 pub(crate) mod requests;
 pub(crate) mod sync;
+pub(crate) mod tally;
 pub(crate) mod threads;
 pub(crate) mod unwind;
 mod verdict;

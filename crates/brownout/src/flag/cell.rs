@@ -149,10 +149,13 @@ impl Cell {
     }
 
     pub(super) fn rejected(&self, state: FeatureState, until: Option<Nanos>) -> Rejected {
-        let reason = match state {
-            FeatureState::Disabled => RejectReason::FlagDisabled,
-            FeatureState::Enabled | FeatureState::Degraded => RejectReason::FlagDegraded,
+        let (reason, refused) = match state {
+            FeatureState::Disabled => (RejectReason::FlagDisabled, &self.stripe.refused_disabled),
+            FeatureState::Enabled | FeatureState::Degraded => {
+                (RejectReason::FlagDegraded, &self.stripe.refused_degraded)
+            }
         };
+        refused.fetch_add(1, Relaxed);
         Rejected::at(self.origin.clone(), reason, until)
     }
 

@@ -20,6 +20,9 @@ pub(super) struct Stripe {
     pub(super) abandoned: AtomicU64,
     /// Calls that did not reach the service.
     pub(super) diverted: AtomicU64,
+    /// Those of them that nobody else answered, while the flag was degraded, and while it was off.
+    pub(super) refused_degraded: AtomicU64,
+    pub(super) refused_disabled: AtomicU64,
 }
 
 /// What a flag's calls came to since it was made.
@@ -47,6 +50,8 @@ impl Stripe {
             neutral: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             diverted: AtomicU64::new(0),
+            refused_degraded: AtomicU64::new(0),
+            refused_disabled: AtomicU64::new(0),
         }
     }
 }
@@ -64,6 +69,14 @@ pub(super) fn totals(stripes: &[Arc<Stripe>]) -> Totals {
         abandoned: sum(stripes, |stripe| &stripe.abandoned),
         diverted: sum(stripes, |stripe| &stripe.diverted),
     }
+}
+
+/// Calls that were refused: while the flag was degraded, and while it was off.
+pub(super) fn refusals(stripes: &[Arc<Stripe>]) -> [u64; 2] {
+    [
+        sum(stripes, |stripe| &stripe.refused_degraded),
+        sum(stripes, |stripe| &stripe.refused_disabled),
+    ]
 }
 
 fn sum(stripes: &[Arc<Stripe>], counter: impl Fn(&Stripe) -> &AtomicU64) -> u64 {

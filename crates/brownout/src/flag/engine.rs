@@ -16,7 +16,7 @@ use crate::core::sync::{
 
 use super::{
     automatic::{Automatic, Course},
-    counts::{Stripe, Totals, successes, totals},
+    counts::{Stripe, Totals, refusals, successes, totals},
     parts::{Change, Parts, View},
     settings::{Nanos, Settings, nanos},
     window::{Held, Window},
@@ -192,6 +192,15 @@ impl Engine {
         guarded.window.look(now, successes(&self.stripes));
         self.bucket_ends.store(guarded.window.ends(), Relaxed);
         (guarded.window.held(), totals(&self.stripes))
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        totals(&self.stripes)
+    }
+
+    /// How many calls were refused: while the flag was degraded, and while it was off.
+    pub(super) fn refusals(&self) -> [u64; 2] {
+        refusals(&self.stripes)
     }
 
     fn is_too_much(&self, held: Held) -> bool {

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use brownout_registry::{Dependency, FeatureState, OverrideCell, Registry, Subscription};
 use tokio::{sync::Notify, time::Instant};
 
-use crate::core::{Rejected, threads};
+use crate::core::{Rejected, tally::Tally, threads};
 
 use super::{
     cell::{Cell, Leave},
@@ -79,6 +79,7 @@ impl Flag {
             random: registry.random(),
             epoch: Instant::now(),
             changed: Arc::new(Notify::new()),
+            changes: Tally::new(),
         });
         let see = || {
             let shared = Arc::downgrade(&shared);
@@ -94,6 +95,7 @@ impl Flag {
         ];
         // Something may have been imposed before we listened.
         shared.see();
+        registry.attach_meter(&shared);
         Self {
             handles: Arc::new(Handles {
                 cells: std::array::from_fn(|stripe| Arc::new(Cell::new(&shared, stripe))),

@@ -223,6 +223,7 @@ mod handle;
 mod layer;
 #[cfg(all(test, brownout_loom))]
 mod loom;
+mod meter;
 mod outside;
 mod parts;
 mod service;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use brownout_registry::{DegradationLevel, FeatureState, Random};
+use brownout_registry::{DegradationLevel, FeatureState, FlagCause, Random};
 use tokio::{sync::Notify, time::Instant};
 
-use crate::core::unwind::OnUnwind;
+use crate::core::{tally::Tally, unwind::OnUnwind};
 
 use super::{
     engine::Engine,
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub(super) epoch: Instant,
     /// Wakes services that wait for their inner one, which they may no longer need.
     pub(super) changed: Arc<Notify>,
+    /// Changes of the effective state, by cause.
+    pub(super) changes: Tally<FlagCause>,
 }
 
 /// How a flag stands, looked at closely.

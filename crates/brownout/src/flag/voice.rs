@@ -15,6 +15,7 @@ use super::{
 const PROVIDER: &str = "brownout";
 
 pub(super) fn changed(shared: &Shared, change: Change) {
+    shared.changes.add(change.cause);
     shared.outside.registry.record(EventKind::FlagChanged {
         flag: Arc::clone(&shared.name),
         from: change.from,

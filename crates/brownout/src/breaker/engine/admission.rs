@@ -16,8 +16,9 @@ use crate::breaker::{
     counts::Stripe,
     machine::{Cause, Gate, Leave, Nanos, Refusal},
     pass::{
-        ALL_PROBES_OUT, APART, CLOSED, CLOSED_OTHERWISE, CLOSED_TIMED, CLOSED_WINDOWED, Course,
-        KEYED_ALL_PROBES_OUT, KEYED_OPEN, KIND, KIND_BITS, OPEN, PROBE, Pass, UNKNOWN, refused_by,
+        ALL_PROBES_OUT, APART, CLOSED, CLOSED_METERED, CLOSED_OTHERWISE, CLOSED_TIMED,
+        CLOSED_WINDOWED, Course, KEYED_ALL_PROBES_OUT, KEYED_OPEN, KIND, KIND_BITS, OPEN, PROBE,
+        Pass, UNKNOWN, refused_by,
     },
 };
 
@@ -69,7 +70,8 @@ impl Engine {
         let gate = self.gate.load(Acquire);
         match gate & KIND {
             CLOSED | CLOSED_WINDOWED => Some(Pass::new(gate, UNKNOWN)),
-            CLOSED_OTHERWISE if !self.knobs.timed() => Some(Pass::new(gate, UNKNOWN)),
+            CLOSED_METERED => Some(Pass::new(gate, clock())),
+            CLOSED_OTHERWISE if !self.takes_times() => Some(Pass::new(gate, UNKNOWN)),
             CLOSED_TIMED | CLOSED_OTHERWISE => {
                 let now = clock();
                 let mut pass = Pass::new(gate, now);
@@ -144,7 +146,7 @@ impl Engine {
         let pass = match leave {
             Ok((kind, generation)) => {
                 // As on the fast path: a call of a policy that asks for no times has none, whatever comes later.
-                let untimed = kind == CLOSED_OTHERWISE && !self.knobs.timed();
+                let untimed = kind == CLOSED_OTHERWISE && !self.takes_times();
                 let at = if untimed { UNKNOWN } else { now };
                 let mut pass = Pass::new(generation << KIND_BITS | kind, at);
                 // Under the lock: an observed circuit may begin a generation anew, without a time between two.
@@ -176,7 +178,8 @@ impl Engine {
         let Guarded {
             machine, policy, ..
         } = &mut *guarded;
-        let pass = |kind, generation| Pass::new(generation << KIND_BITS | kind, now);
+        // Of a call that was not made, nobody knows how long it took.
+        let pass = |kind, generation| Pass::new(generation << KIND_BITS | kind, UNKNOWN);
         let pass = match (machine.state(), mode) {
             (CircuitState::Closed, _) => Some(pass(CLOSED_OTHERWISE, machine.generation())),
             (_, Some(_)) => Some(pass(APART, machine.generation())),

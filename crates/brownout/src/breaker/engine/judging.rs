@@ -33,6 +33,12 @@ impl Engine {
         self.window.only_counts_successes(now)
     }
 
+    /// The same where there may be no window.
+    #[inline]
+    pub(in crate::breaker) fn only_counts_metered(&self, now: Nanos) -> bool {
+        !self.knobs.windowed() || self.window.only_counts_successes(now)
+    }
+
     /// The same where the policy asks for times. `now` is read after the call.
     #[inline]
     pub(in crate::breaker) fn only_counts_timed(&self, at: Nanos, now: Nanos) -> bool {

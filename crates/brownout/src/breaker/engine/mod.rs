@@ -49,6 +49,8 @@ pub(super) struct Engine {
     /// One of many, which nobody tells when an operator steps in: calls look for themselves.
     keyed: bool,
     knobs: Knobs,
+    /// Whether somebody wants to know how long calls take, whatever the policy asks for. Changed under the lock.
+    metered: AtomicU8,
     window: TimeWindow,
     calls: ArcSwapOption<CallWindow>,
     stripes: Stripes,
@@ -103,6 +105,7 @@ impl Engine {
             imposed: AtomicU8::new(0),
             keyed,
             knobs: Knobs::default(),
+            metered: AtomicU8::new(0),
             window: TimeWindow::new(),
             calls: ArcSwapOption::empty(),
             stripes,
@@ -169,6 +172,22 @@ impl Engine {
         } else {
             Sums::default()
         };
-        (held, self.run.load(Relaxed), Totals::of(&self.stripes))
+        (held, self.run.load(Relaxed), self.totals())
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        Totals::of(&self.stripes)
+    }
+
+    /// Whether calls are given the time of their admission.
+    #[inline]
+    fn takes_times(&self) -> bool {
+        self.knobs.timed() || self.is_metered()
+    }
+
+    /// Whether somebody wants to know how long calls take.
+    #[inline]
+    pub(super) fn is_metered(&self) -> bool {
+        self.metered.load(Relaxed) != 0
     }
 }

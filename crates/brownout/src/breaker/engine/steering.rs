@@ -13,8 +13,8 @@ use crate::breaker::{
     counts::Stripe,
     machine::{Gate, Nanos, nanos},
     pass::{
-        ALL_PROBES_OUT, CLOSED, CLOSED_OTHERWISE, CLOSED_TIMED, CLOSED_WINDOWED, CONSULT,
-        KEYED_ALL_PROBES_OUT, KEYED_OPEN, KIND_BITS, OPEN,
+        ALL_PROBES_OUT, CLOSED, CLOSED_METERED, CLOSED_OTHERWISE, CLOSED_TIMED, CLOSED_WINDOWED,
+        CONSULT, KEYED_ALL_PROBES_OUT, KEYED_OPEN, KIND_BITS, OPEN,
     },
     policy::{Policy, Window},
     window::BUCKETS,
@@ -73,6 +73,13 @@ impl Engine {
         self.set_gate(&guarded);
     }
 
+    /// Gives calls the time of their admission from now on, whatever the policy asks for.
+    pub(in crate::breaker) fn take_times(&self) {
+        let guarded = lock(&self.guarded);
+        self.metered.store(1, Relaxed);
+        self.set_gate(&guarded);
+    }
+
     pub(super) fn move_window(&self, guarded: &mut MutexGuard<'_, Guarded>, now: Nanos) {
         let bucket = self.knobs.bucket();
         if bucket != 0 {
@@ -120,6 +127,7 @@ impl Engine {
             _ if self.imposed.load(Relaxed) != 0 => CONSULT,
             Gate::Closed if self.keyed || self.knobs.counts_calls() => CLOSED_OTHERWISE,
             Gate::Closed if self.knobs.slow() != 0 => CLOSED_TIMED,
+            Gate::Closed if self.is_metered() => CLOSED_METERED,
             Gate::Closed if self.knobs.timed() => CLOSED_OTHERWISE,
             Gate::Closed if self.knobs.windowed() => CLOSED_WINDOWED,
             Gate::Closed => CLOSED,

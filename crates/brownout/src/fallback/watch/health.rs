@@ -11,7 +11,7 @@ use std::{
 use brownout_registry::{Dependency, Report, Reporter, ReporterKind, Status};
 
 use super::Skip;
-use crate::core::Cause;
+use crate::core::{Cause, DegradeReason, tally::Tally};
 
 /// So many failures in a row make a tier unhealthy; fewer, degraded.
 const UNHEALTHY: u32 = 3;
@@ -30,6 +30,9 @@ pub(super) struct TierHealth {
     failed: AtomicU64,
     in_a_row: AtomicU32,
     last_failure: Mutex<Option<Cause>>,
+    /// Calls that it has answered, by why it was asked, and failed, by how.
+    pub(super) served: Tally<DegradeReason>,
+    pub(super) failures: Tally<DegradeReason>,
     stands_for: Option<Reporter>,
 }
 
@@ -43,6 +46,8 @@ impl TierHealth {
             failed: AtomicU64::new(0),
             in_a_row: AtomicU32::new(0),
             last_failure: Mutex::new(None),
+            served: Tally::new(),
+            failures: Tally::new(),
             stands_for: stands_for.map(|it| it.reporter(ReporterKind::Traffic, "fallback tier")),
         }
     }
@@ -82,6 +87,7 @@ impl TierHealth {
 
     pub(super) fn failed(&self, cause: &Cause) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+        self.failures.add(cause.reason());
         let before = self
             .in_a_row
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {

@@ -5,6 +5,7 @@
 mod exercise;
 mod handle;
 mod health;
+mod meter;
 mod shared;
 mod spell;
 mod times;

@@ -54,6 +54,9 @@ impl<T> Watched<T> {
 impl<T: Timing> Watched<T> {
     pub(super) fn of(settings: &Settings) -> Result<Self, ConfigError> {
         let shared = Arc::new(settings.share()?);
+        if let Some(dependency) = &shared.dependency {
+            dependency.registry().attach_meter(&shared);
+        }
         let handle = |_| Arc::new(Handle(Chain(Arc::clone(&shared))));
         Ok(Self {
             handles: Arc::new(std::array::from_fn(handle)),
@@ -230,6 +233,11 @@ impl<T: Timing> Watch for WatchedCall<T> {
 
     fn served(&self, by: &ServedBy) {
         let shared = self.shared();
+        if shared.dependency.is_some()
+            && let Some(tier) = shared.tiers.get(by.index)
+        {
+            tier.served.add(by.reason);
+        }
         if self.times.is_exercise() {
             shared.not_needed();
         } else if let Some(dependency) = &shared.dependency {

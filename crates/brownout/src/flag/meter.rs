@@ -1,0 +1,58 @@
+//! What a flag has counted, for whoever exports it.
+
+use std::sync::Arc;
+
+use brownout_registry::{Counted, FlagCause, Meter, Readings};
+
+use crate::core::RejectReason;
+
+use super::shared::Shared;
+
+/// The layer's name among those that count calls.
+const LAYER: &str = "flag";
+
+/// Under the name of the flag, as in its refusals: a flag need not have a dependency, and a dependency can have many.
+impl Meter for Shared {
+    fn read(&self, readings: &mut Readings) {
+        let name = || Arc::clone(&self.name);
+        readings.flag(name(), self.state());
+        let totals = self.engine.totals();
+        let outcomes = [
+            ("success", totals.successes),
+            ("failure", totals.failures),
+            ("neutral", totals.neutral),
+            ("abandoned", totals.abandoned),
+            ("diverted", totals.diverted),
+        ];
+        for (outcome, count) in outcomes {
+            let (dependency, layer) = (name(), LAYER);
+            let calls = Counted::Calls {
+                dependency,
+                layer,
+                outcome,
+            };
+            readings.count(calls, count);
+        }
+        let reasons = [RejectReason::FlagDegraded, RejectReason::FlagDisabled];
+        for (reason, count) in reasons.into_iter().zip(self.engine.refusals()) {
+            let (dependency, cause) = (name(), reason.as_str());
+            readings.count(Counted::Rejections { dependency, cause }, count);
+        }
+        let changed = |cause: FlagCause| Counted::FlagChanges {
+            flag: name(),
+            cause: cause.as_str(),
+        };
+        for cause in FlagCause::ALL {
+            readings.count(changed(*cause), 0);
+        }
+        for (cause, count) in self.changes.iter() {
+            readings.count(changed(cause), count);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.outside.registry.retire_meter(self);
+    }
+}
