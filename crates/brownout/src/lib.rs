@@ -55,6 +55,7 @@
 //! | `http` | yes | [`http`]: judging and refusing HTTP calls |
 //! | `grpc` | | `grpc`: the same for gRPC, without tonic and without `protoc` |
 //! | `axum` | | parts of an [`aggregate`] as arguments of handlers; needs axum-core only |
+//! | `metrics` | | `metrics`: what all layers count, for any exporter of the `metrics` facade |
 //! | `serde` | | an [`aggregate`]'s partial answer as JSON |
 //! | `coarse-clock` | | [`CircuitBuilder::coarse_clock`](breaker::CircuitBuilder): a cheaper clock of 1 to 4 ms resolution |
 
@@ -67,6 +68,8 @@ pub mod flag;
 pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod report;
 
 pub use brownout_registry as registry;
