@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use brownout::breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder, Policy, PolicyBuilder};
 use brownout::core::{Fail, Rejected};
+use brownout::metrics::Metrics;
 use brownout_registry::Registry;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -30,6 +32,7 @@ pub(super) const SUBJECTS: &[Subject] = &[
     .failing(),
     Subject::service("breaker-window-slow", Column::Brownout, slow),
     Subject::service("breaker-window-coarse", Column::Brownout, coarse),
+    Subject::service("breaker-window-metrics", Column::Brownout, metered),
     Subject::service("breaker-open", Column::Brownout, open).failing(),
     Subject::service("breaker-open-boxed", Column::Brownout, open_boxed).failing(),
 ];
@@ -86,6 +89,19 @@ fn slow() -> Box<dyn Drive> {
 
 fn coarse() -> Box<dyn Drive> {
     guarded(circuit().coarse_clock().build(), Answering)
+}
+
+// With an exporter installed, as in production. It is fed from time to time and not by calls, whatever it is: what a call
+// pays for is its time.
+fn metered() -> Box<dyn Drive> {
+    // Another subject of this process may have installed one already.
+    let _ = PrometheusBuilder::new().install_recorder();
+    let circuit = circuit().build();
+    let metrics = Metrics::new(&circuit.dependency().registry());
+    let mut drive = guarded(circuit, Answering);
+    drive.run(Shape::Reused, 100);
+    metrics.collect();
+    drive
 }
 
 fn open() -> Box<dyn Drive> {
