@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::core::Cause;
+use crate::core::{Cause, span};
 
 use super::{
     failed::{FailedPart, FailedParts, RequiredPart},
@@ -190,7 +190,7 @@ impl<'a> Round<'a> {
         if let Some(spell) = &about.spell {
             spell.missing(&failed.cause, self.now);
         }
-        tracing::Span::current().record("degraded", failed.name());
+        span::degraded(failed.name());
         let trouble = self.tally.trouble.get_or_insert_default();
         if about.required && !failed.stood_in {
             let missing = || RequiredPart::new(failed);

@@ -11,7 +11,7 @@ use std::{
 use brownout_registry::{CircuitMode, Dependency};
 use tokio::time::Instant;
 
-use crate::core::{Origin, RejectReason, Rejected, Verdict};
+use crate::core::{Origin, RejectReason, Rejected, Verdict, span};
 
 use super::{
     counts::{Padded, Stripe},
@@ -19,6 +19,7 @@ use super::{
     machine::{Nanos, Refusal, nanos},
     pass::{CLOSED, CLOSED_METERED, CLOSED_TIMED, CLOSED_WINDOWED, Course, KIND, Pass, UNKNOWN},
     shared::Core,
+    voice,
 };
 
 pub(super) struct Cell {
@@ -268,13 +269,14 @@ impl Cell {
             return false;
         };
         match self.core.engine.failed_plainly(stripe, gate, self.now()) {
-            Ok(None) => true,
-            Ok(Some(alarm)) => {
-                self.trip(alarm);
-                true
-            }
-            Err(()) => false,
+            Ok(None) => {}
+            Ok(Some(alarm)) => self.trip(alarm),
+            Err(()) => return false,
         }
+        if span::is_traced() {
+            voice::called(&self.core, "failure");
+        }
+        true
     }
 
     pub(super) fn settled(&self, mut pass: Pass, verdict: Verdict) {
@@ -370,6 +372,9 @@ impl Cell {
     }
 
     pub(super) fn rejected(&self, refusal: Refusal) -> Rejected {
+        if span::is_traced() {
+            voice::called(&self.core, refusal.reason.as_str());
+        }
         Rejected::at(self.origin.clone(), refusal.reason, refusal.until)
     }
 }

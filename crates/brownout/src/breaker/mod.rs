@@ -152,7 +152,8 @@
 //! | `CircuitClosed` | INFO "circuit closed" | |
 //! | `CircuitWouldOpen` | WARN "circuit would have opened, but only observes" | observe only; its counts start anew |
 //!
-//! Refusals are counted ([`Totals::rejected`]) and never logged one by one.
+//! Refusals are counted ([`Totals::rejected`]) and never logged one by one, except at TRACE: there, each call that does
+//! not succeed says what came of it.
 //!
 //! # Cost
 //!

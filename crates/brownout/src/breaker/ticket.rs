@@ -1,11 +1,12 @@
 use std::{fmt, sync::Arc};
 
-use crate::core::{Rejected, Settle, Verdict};
+use crate::core::{Rejected, Settle, Verdict, span};
 
 use super::{
     cell::Cell,
     machine::Nanos,
-    pass::{CLOSED_WINDOWED, Course, KIND, Pass},
+    pass::{CLOSED_WINDOWED, Course, KIND, Pass, REFUSED},
+    voice,
 };
 
 /// Leave to make one call through a circuit, and the one way to report how it went.
@@ -127,13 +128,24 @@ impl Ticket {
 #[inline(never)]
 fn settle_otherwise(cell: &Cell, gate: u64, at: Nanos, course: Course, verdict: Verdict) {
     cell.settled(Pass { gate, at, course }, verdict);
+    if span::is_traced() {
+        match verdict {
+            Verdict::Success => {}
+            Verdict::Failure | Verdict::Trip { .. } => voice::called(&cell.core, "failure"),
+            Verdict::Neutral => voice::called(&cell.core, "neutral"),
+        }
+    }
 }
 
 // Takes the cell as well: what is left of a drop is so small that it is inlined.
 #[cold]
 #[allow(clippy::needless_pass_by_value, reason = "see above")]
 fn abandon(cell: Arc<Cell>, gate: u64, at: Nanos, course: Course) {
+    let refused = gate & KIND == REFUSED;
     cell.abandoned(Pass { gate, at, course });
+    if !refused && span::is_traced() {
+        voice::called(&cell.core, "abandoned");
+    }
 }
 
 impl Settle for Ticket {

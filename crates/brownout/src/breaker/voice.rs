@@ -7,7 +7,7 @@ use brownout_registry::{CircuitState, EventKind, Report, Reporter, ReporterKind,
 use super::{
     family::Family,
     machine::{Cause, Transition},
-    shared::Shared,
+    shared::{Core, Shared},
 };
 
 #[allow(
@@ -46,6 +46,17 @@ impl Voice {
             }
         }
     }
+}
+
+/// Says what came of a single call: of those that did not succeed, because the others have no instruction to spare.
+#[cold]
+pub(super) fn called(core: &Core, outcome: &'static str) {
+    tracing::trace!(
+        dependency = core.shared.dependency.name(),
+        key = core.key.as_deref(),
+        outcome,
+        "call through a circuit"
+    );
 }
 
 pub(super) fn would_open(shared: &Shared, key: Option<&str>, cause: Cause, generation: u64) {

@@ -11,7 +11,10 @@
 
 use std::{
     cell::Cell,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use super::{Degraded, Marks};
@@ -35,10 +38,16 @@ thread_local! {
     static CURRENT: Cell<Option<Collector>> = const { Cell::new(None) };
 }
 
+/// Whether anything in this process has ever collected marks: what most answers of tiers need to know.
+static EVER: AtomicBool = AtomicBool::new(false);
+
 impl Collector {
     /// Makes the collector of this slot, or none, the current one.
     #[inline]
     pub(crate) fn enter(slot: &mut Option<Self>) -> Current<'_> {
+        if !EVER.load(Relaxed) {
+            EVER.store(true, Relaxed);
+        }
         swap(slot);
         Current(slot)
     }
@@ -76,6 +85,12 @@ pub(crate) fn collect(mark: &Degraded) {
             collector.push(mark);
         }
     });
+}
+
+/// Whether somebody may be collecting marks: one load.
+#[inline]
+pub(crate) fn may_be_collecting() -> bool {
+    EVER.load(Relaxed)
 }
 
 /// Whether somebody collects marks.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Degraded, collector};
+use super::{Degraded, collector, span};
 
 /// Marks an answer that somebody gave in the place of the service that was asked.
 ///
@@ -15,7 +15,25 @@ pub trait MarkDegraded<Res> {
 
 /// Marks an answer, and tells whoever collects the marks of the request that it is made for: the one way in which layers
 /// do it. The mark is not even made where nobody would see it.
+#[allow(
+    clippy::inline_always,
+    reason = "where nobody sees marks, an answer of a tier costs two loads for them"
+)]
+#[inline(always)]
 pub(crate) fn add<Res, M: MarkDegraded<Res>>(
+    strategy: &M,
+    response: &mut Res,
+    by: &str,
+    make: impl FnOnce() -> Degraded,
+) {
+    span::degraded(by);
+    if M::MARKS || collector::may_be_collecting() {
+        show(strategy, response, make);
+    }
+}
+
+#[cold]
+fn show<Res, M: MarkDegraded<Res>>(
     strategy: &M,
     response: &mut Res,
     make: impl FnOnce() -> Degraded,

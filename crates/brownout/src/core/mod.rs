@@ -22,6 +22,7 @@ mod observe;
 mod reject;
 mod rejected;
 pub(crate) mod requests;
+pub(crate) mod span;
 pub(crate) mod sync;
 pub(crate) mod tally;
 pub(crate) mod threads;

@@ -18,7 +18,7 @@ use super::{
     run::{End, Run, ServedBy, Unanswered},
     watch::{Resume, Watch},
 };
-use crate::core::{Degraded, caught::caught, mark::add as add_mark};
+use crate::core::{Degraded, caught::caught, mark::add as add_mark, span};
 
 pub use super::{
     run::{LastRun, OrRun, PrimaryRun},
@@ -83,7 +83,11 @@ where
                 None => watch.primary_answered(),
                 Some(by) => {
                     watch.served(&by);
-                    add_mark(mark, answer, || degraded(&by, watch));
+                    if M::MARKS || W::NAMES {
+                        add_mark(mark, answer, by.tier, || degraded(&by, watch));
+                    } else {
+                        span::degraded(by.tier);
+                    }
                 }
             };
             if let Some(output) = conclude(end, strategy, tell) {

@@ -224,6 +224,9 @@
 //! The first two tell of spells and not of calls: a primary that fails now and then, or tiers that take turns, make at most two
 //! events per tier in ten seconds. Only a chain that covers a dependency has somebody to tell.
 //!
+//! Each call that a tier answers records the tier as `degraded` on the current tracing span, where that has such a field,
+//! and says so at TRACE.
+//!
 //! # Cost
 //!
 //! A call whose primary answers polls it once, and costs the clone of the request and of the tiers. A descent allocates

@@ -234,7 +234,7 @@ where
     M: MarkDegraded<Res>,
 {
     if let Ok(response) = &mut outcome {
-        add_mark(mark, response, || cell.mark(tier, reason));
+        add_mark(mark, response, tier, || cell.mark(tier, reason));
     }
     observe.observe(&mut Ticket::settled(), outcome)
 }

@@ -198,6 +198,9 @@
 //! | | DEBUG "degraded service not asked" | each failed call that may not go on, of a flag that falls through |
 //! | | DEBUG `feature_flag.evaluation` | once for each call that is decided, if anybody listens; OpenTelemetry's fields |
 //!
+//! A call that somebody else answers records `degraded` on the current tracing span, where that has such a field: the
+//! state in which the flag is.
+//!
 //! Nothing runs in the background. What ends by itself is noticed by whoever looks next: the state that they read is
 //! right, and the event comes then. Orders and levels are noticed with the registry, promptly where a
 //! [`Driver`](crate::registry::Driver) runs.

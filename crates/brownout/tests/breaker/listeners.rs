@@ -15,7 +15,7 @@ use brownout::{
     registry::{CircuitMode, CircuitState, Counts, DegradationLevel, LevelPolicy},
 };
 use tower::{Layer, Service, ServiceExt};
-use tracing::{Event, Metadata, Subscriber, span};
+use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::common::{HOUR, circuit, exact, fail, impose, pass_the_deadline, probe, succeed, trip};
 
@@ -38,8 +38,9 @@ struct Curious {
 }
 
 impl Subscriber for Curious {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    /// Transitions; single calls are for those who listen closer.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::INFO
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -85,6 +85,9 @@ pub trait Resume<R, Req, Q> {
 
 /// A call, as its chain watches it.
 pub trait Watch {
+    /// Whether marks can say what the chain covers; else those who collect a request's marks have no use for them.
+    const NAMES: bool;
+
     /// Whether the chain's time is over. Sees to it that the task is woken when it is.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool;
 

@@ -56,6 +56,8 @@ impl<R, Req, Q> Resume<R, Req, Q> for () {
 }
 
 impl Watch for Unwatched {
+    const NAMES: bool = false;
+
     #[inline]
     fn is_late(&mut self, _: &mut Context<'_>) -> bool {
         false

@@ -172,6 +172,8 @@ impl<T: Timing> WatchedCall<T> {
 }
 
 impl<T: Timing> Watch for WatchedCall<T> {
+    const NAMES: bool = true;
+
     #[inline]
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         self.times.is_late(cx)
