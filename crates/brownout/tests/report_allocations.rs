@@ -17,7 +17,7 @@ use std::{
 use allocation_counter::measure;
 use brownout::{
     Registry,
-    report::{HealthLayer, ReportLayer},
+    report::{DegradedLayer, HealthLayer, ReportLayer},
 };
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
@@ -78,4 +78,17 @@ fn a_call_that_is_reported_on_allocates_nothing() {
         }
     });
     assert_eq!(calls.count_total, 0);
+}
+
+#[test]
+fn collecting_marks_takes_one_allocation_a_request_and_none_for_its_polls() {
+    let mut service = DegradedLayer::new().layer(service_fn(|request: Request<u32>| {
+        ready(Ok::<_, Infallible>(Response::new(request.into_body())))
+    }));
+    let calls = measure(|| {
+        for n in 0..CALLS {
+            call(&mut service, Request::new(n));
+        }
+    });
+    assert_eq!(calls.count_total, u64::from(CALLS));
 }

@@ -408,6 +408,20 @@ async fn a_layer_on_a_route_and_one_on_the_whole_say_the_same() {
     );
 }
 
+#[tokio::test]
+async fn what_a_service_called_by_the_handler_shows_the_handlers_own_answer_shows_too() {
+    let inner = DegradedLayer::new().layer(service_fn(async |_: Request<()>| {
+        note(&mark("inner"));
+        Ok::<_, Infallible>(page())
+    }));
+    let head = head(async |_| {
+        inner.clone().oneshot(Request::new(())).await.unwrap();
+        page()
+    })
+    .await;
+    assert_eq!(degraded(&head), Some("inner;reason=failed"));
+}
+
 fn broken_handler() -> Result<Answer, Infallible> {
     panic!("in the handler")
 }

@@ -5,7 +5,7 @@ use super::service::DegradedMarks;
 /// Says beside every degraded answer what is missing from it.
 ///
 /// It collects the marks that layers make while a request is handled, in this service or in clients that the handler
-/// calls, and writes them into the `Degraded` header. See the [module's page](super#degraded-answers).
+/// calls, and writes them into the `Degraded` header. See the [module's page](crate::report#degraded-answers).
 ///
 /// ```
 /// use brownout::{core::{DegradeReason, Degraded}, report::{DegradedLayer, note}};

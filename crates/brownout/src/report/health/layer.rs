@@ -14,7 +14,7 @@ use super::{
 
 /// Answers the health paths in front of any HTTP service, and passes everything else on untouched.
 ///
-/// See the [module's page](super#health-over-http) for what the paths answer. However often the layer is applied, all
+/// See the [module's page](crate::report#health-over-http) for what the paths answer. However often the layer is applied, all
 /// its services answer alike.
 ///
 /// ```

@@ -9,7 +9,7 @@ use super::{handle::Traffic, service::Reported};
 ///
 /// It needs [`for_http`](ReportLayer::for_http), [`for_grpc`](ReportLayer::for_grpc),
 /// [`for_results`](ReportLayer::for_results) or an [`observe`](ReportLayer::observe), which say how calls are judged.
-/// However often it is applied, all services count together. See the [module's page](super#passive-reports).
+/// However often it is applied, all services count together. See the [module's page](crate::report#passive-reports).
 ///
 /// ```
 /// use brownout::{Registry, registry::Status, report::ReportLayer};

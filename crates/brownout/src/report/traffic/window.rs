@@ -156,6 +156,37 @@ mod tests {
         assert_eq!(window.held(105).mean(), Some(Duration::from_micros(7)));
     }
 
+    proptest::proptest! {
+        /// The slow, obvious model: every call with its sub-bucket; those of the last ten are in the window.
+        #[test]
+        fn a_window_holds_what_came_in_its_last_ten_sub_buckets(
+            calls in proptest::collection::vec((0_u64..40, 0_u8..3), 0..200),
+        ) {
+            let window = Window::new(Duration::from_nanos(100));
+            let (mut now, mut all) = (0, Vec::new());
+            for (pause, kind) in calls {
+                now += pause;
+                match kind {
+                    0 => window.success(now, Duration::from_micros(now)),
+                    1 => window.failure(now),
+                    _ => {
+                        window.success(now, Duration::from_micros(now));
+                        window.slow(now);
+                    }
+                }
+                all.push((now, kind));
+                let count = |counts: fn(u8) -> bool| {
+                    let held = all.iter().filter(|(at, kind)| at / 10 + 10 > now / 10 && counts(*kind));
+                    held.map(|(at, _)| (1, *at)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+                };
+                let held = window.held(now);
+                let ((calls, _), (failures, _)) = (count(|_| true), count(|kind| kind == 1));
+                let ((slow, _), (_, micros)) = (count(|kind| kind == 2), count(|kind| kind != 1));
+                proptest::prop_assert_eq!(held, Held { calls, failures, slow, micros });
+            }
+        }
+    }
+
     #[test]
     fn counts_saturate_within_their_bits() {
         let window = Window::new(Duration::from_nanos(100));
