@@ -33,6 +33,7 @@ fn without_the_breaker_the_tour_fails_and_says_which_promises_broke() {
         "BROKEN: a slow recommender costs a request at most 200 ms once its circuit is open",
         "BROKEN: a recommender that answers 500 gets no calls while its circuit is open",
         "BROKEN: a recommender that breaks off opens its circuit",
+        "BROKEN: a dashboard whose orders service hangs makes no calls to it while its circuit is open",
         "BROKEN: while the circuit of a users service that hangs is open, the level is reduced",
     ] {
         assert!(seen.contains(promise), "not named: {promise}\n{seen}");
@@ -58,6 +59,8 @@ fn without_the_fallbacks_the_tour_fails_and_says_which_promises_broke() {
         assert!(seen.contains(promise), "not named: {promise}\n{seen}");
     }
     assert!(!seen.contains("BROKEN: before"), "{seen}");
+    // A dashboard has values of its own to fall back on.
+    assert!(!seen.contains("BROKEN: a dashboard"), "{seen}");
     // What the breaker promises holds without the fallbacks, and no payment is charged twice.
     assert!(!seen.contains("opens its circuit by"), "{seen}");
     assert!(!seen.contains("gets no calls while"), "{seen}");

@@ -36,8 +36,8 @@ const FAILURES: u32 = 3;
 const OPEN_FOR: Duration = Duration::from_secs(1);
 /// So many errors degrade the flag of the model.
 const ERRORS: u32 = 5;
-/// How long an error counts for it: not so long that one outage is added to the next.
-const ERRORS_COUNT_FOR: Duration = Duration::from_millis(600);
+/// How long an error counts for it: less than a circuit stays open, so that one outage is not added to the next.
+const ERRORS_COUNT_FOR: Duration = Duration::from_millis(900);
 /// How long the flag then stays degraded.
 const DEGRADED_FOR: Duration = Duration::from_secs(1);
 /// How long the shop of the tour waits for an answer.
@@ -100,8 +100,8 @@ fn introduce(safeguards: &Safeguards, out: &mut impl Write) -> io::Result<()> {
         "A shop and the services behind it run on loopback; each service is broken in turn, and then all at once, under\n\
          real requests.\n\
          So that healing shows, the times here are short: the shop waits {PATIENCE:?} for an answer, a circuit opens\n\
-         after {FAILURES} failures and stays open for {OPEN_FOR:?}, {ERRORS} errors degrade a flag for {DEGRADED_FOR:?}, and the level\n\
-         lingers for {DWELL:?}."
+         after {FAILURES} failures and stays open for {OPEN_FOR:?}, a flag degrades after {ERRORS} errors for {DEGRADED_FOR:?}, and the\n\
+         level lingers for {DWELL:?}."
     )?;
     if let Some(left_out) = safeguards.left_out() {
         writeln!(out, "WITHOUT: {left_out}")?;
