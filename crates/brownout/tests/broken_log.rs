@@ -16,6 +16,7 @@ use std::{
 
 use brownout::{
     Dependency, Registry,
+    aggregate::{AggregateLayer, PartKey},
     breaker::{Circuit, CircuitBreakerLayer, KeyedCircuits, Policy},
     core::{BoxError, Rejected},
     fallback::{Failed, FallbackLayer},
@@ -33,8 +34,8 @@ impl tracing::Subscriber for Broken {
     fn event(&self, event: &tracing::Event<'_>) {
         // The registry's own log goes through.
         let target = event.metadata().target();
-        let own = target.contains("breaker") || target.contains("fallback");
-        assert!(!own, "the log is gone");
+        let own = ["breaker", "fallback", "aggregate"].map(|pattern| target.contains(pattern));
+        assert!(!own.contains(&true), "the log is gone");
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
         tracing::span::Id::from_u64(1)
@@ -173,6 +174,47 @@ async fn a_chain_tells_the_registry_though_the_log_panics() {
         )
     });
     assert_eq!(of_chain.count(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aggregate_tells_the_registry_though_the_log_panics() {
+    struct Recs;
+    impl PartKey for Recs {
+        type Value = u32;
+        const NAME: &'static str = "recommendations";
+    }
+    let dependency = dependency();
+    let part = service_fn(|fails: bool| async move {
+        if fails {
+            Err(BoxError::from("down"))
+        } else {
+            Ok(7)
+        }
+    });
+    let page = AggregateLayer::for_results::<bool>()
+        .optional(Recs, part)
+        .covering(&dependency)
+        .into_service()
+        .unwrap();
+    let call = |fails| {
+        let call = page.clone().oneshot(fails);
+        || {
+            let answer = pin!(call).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(answer, Poll::Ready(Ok(_))));
+            Ok(())
+        }
+    };
+    with_a_broken_log(call(true));
+    advance(Duration::from_secs(10)).await;
+    with_a_broken_log(call(false));
+    let events = dependency.registry().recent_events();
+    let of_parts = events.iter().filter(|event| {
+        matches!(
+            event.kind,
+            EventKind::PartMissing { .. } | EventKind::PartReturned { .. }
+        )
+    });
+    assert_eq!(of_parts.count(), 2);
 }
 
 /// How many transitions the registry has heard of.

@@ -79,22 +79,23 @@ impl Spell {
 
     fn say_missing(&self, reason: &'static str) {
         let (dependency, part) = (self.dependency.name(), &*self.part);
-        tracing::warn!(dependency, part, reason, "part missing");
+        // Before the log, whose subscriber may panic.
         self.dependency.registry().record(EventKind::PartMissing {
             dependency: self.dependency.shared_name(),
             part: Arc::clone(&self.part),
             reason: reason.into(),
         });
+        tracing::warn!(dependency, part, reason, "part missing");
     }
 
     fn say_returned(&self, calls: u64) {
         let (dependency, part) = (self.dependency.name(), &*self.part);
-        tracing::info!(dependency, part, calls, "part no longer missing");
         self.dependency.registry().record(EventKind::PartReturned {
             dependency: self.dependency.shared_name(),
             part: Arc::clone(&self.part),
             calls,
         });
+        tracing::info!(dependency, part, calls, "part no longer missing");
     }
 
     fn millis(&self, now: Instant) -> u64 {

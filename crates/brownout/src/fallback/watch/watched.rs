@@ -51,12 +51,13 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: Timing> Watched<T> {
-    pub(super) fn of(settings: &Settings) -> Result<Self, ConfigError> {
+impl<T: Timing> Watching for Watched<T> {
+    type AndWatched = Self;
+    type AndTimed = Watched<Timed>;
+    type Call = WatchedCall<T>;
+
+    fn of(settings: &Settings) -> Result<Self, ConfigError> {
         let shared = Arc::new(settings.share()?);
-        if let Some(dependency) = &shared.dependency {
-            dependency.registry().attach_meter(&shared);
-        }
         let handle = |_| Arc::new(Handle(Chain(Arc::clone(&shared))));
         Ok(Self {
             handles: Arc::new(std::array::from_fn(handle)),
@@ -66,55 +67,15 @@ impl<T: Timing> Watched<T> {
     }
 
     #[inline]
-    pub(super) fn begin(&self) -> WatchedCall<T> {
+    fn begin(&self) -> WatchedCall<T> {
         let handle = Arc::clone(self.mine());
         let times = T::start(handle.0.0.within);
         WatchedCall { handle, times }
     }
 
     #[inline]
-    pub(super) fn passes_over_primary(&self) -> bool {
+    fn passes_over_primary(&self) -> bool {
         self.passes_over && self.mine().0.0.passes_over_primary()
-    }
-}
-
-impl Watching for Watched<Untimed> {
-    type AndWatched = Self;
-    type AndTimed = Watched<Timed>;
-    type Call = WatchedCall<Untimed>;
-
-    fn of(settings: &Settings) -> Result<Self, ConfigError> {
-        Self::of(settings)
-    }
-
-    #[inline]
-    fn begin(&self) -> WatchedCall<Untimed> {
-        self.begin()
-    }
-
-    #[inline]
-    fn passes_over_primary(&self) -> bool {
-        self.passes_over_primary()
-    }
-}
-
-impl Watching for Watched<Timed> {
-    type AndWatched = Self;
-    type AndTimed = Self;
-    type Call = WatchedCall<Timed>;
-
-    fn of(settings: &Settings) -> Result<Self, ConfigError> {
-        Self::of(settings)
-    }
-
-    #[inline]
-    fn begin(&self) -> WatchedCall<Timed> {
-        self.begin()
-    }
-
-    #[inline]
-    fn passes_over_primary(&self) -> bool {
-        self.passes_over_primary()
     }
 }
 
