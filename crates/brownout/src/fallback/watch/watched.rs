@@ -58,6 +58,9 @@ impl<T: Timing> Watching for Watched<T> {
 
     fn of(settings: &Settings) -> Result<Self, ConfigError> {
         let shared = Arc::new(settings.share()?);
+        if let Some(dependency) = &shared.dependency {
+            dependency.registry().attach_meter(&shared);
+        }
         let handle = |_| Arc::new(Handle(Chain(Arc::clone(&shared))));
         Ok(Self {
             handles: Arc::new(std::array::from_fn(handle)),
