@@ -164,6 +164,7 @@
 
 mod ask;
 mod builder;
+mod covering;
 #[cfg(feature = "serde")]
 mod envelope;
 #[cfg(feature = "axum")]
@@ -189,7 +190,6 @@ mod round;
 mod service;
 mod settings;
 mod source;
-mod spell;
 
 /// What an aggregate is made of: the strategies behind the builders' methods, and the types that they work on. Most
 /// users never name them.

@@ -126,7 +126,7 @@ impl<'a> Round<'a> {
         };
         if let Some(cause) = &cause {
             self.failed(index, cause, elapsed, value.is_some());
-        } else if self.plan.has_spells || self.plan.named.is_some() {
+        } else if self.plan.has_covering || self.plan.named.is_some() {
             self.answered(index);
         }
         Ending {
@@ -164,8 +164,8 @@ impl<'a> Round<'a> {
         let Some(about) = self.plan.parts.get(index) else {
             return;
         };
-        if let Some(spell) = &about.spell {
-            spell.answered(self.now);
+        if let Some(covering) = &about.covering {
+            covering.answered(self.now);
         }
         if let Some(counts) = &about.counts {
             counts.answered();
@@ -187,8 +187,8 @@ impl<'a> Round<'a> {
         if let Some(counts) = &about.counts {
             counts.failed(failed.stood_in);
         }
-        if let Some(spell) = &about.spell {
-            spell.missing(&failed.cause, self.now);
+        if let Some(covering) = &about.covering {
+            covering.missing(&failed.cause, self.now);
         }
         span::degraded(failed.name());
         let trouble = self.tally.trouble.get_or_insert_default();

@@ -5,10 +5,10 @@ use brownout_registry::{Dependency, Registry};
 use crate::core::{ConfigError, config};
 
 use super::{
+    covering::Covering,
     meter::{Named, PartCounts},
     outcome::Name,
     plan::{About, Plan},
-    spell::Spell,
 };
 
 /// What has been said so far of an aggregate and its parts, besides their services.
@@ -110,7 +110,7 @@ impl Settings {
         }
         let is_counted = self.named.is_some();
         let plan = Arc::new(Plan {
-            has_spells: self.parts.iter().any(|part| part.covering.is_some()),
+            has_covering: self.parts.iter().any(|part| part.covering.is_some()),
             parts: self
                 .parts
                 .into_iter()
@@ -171,9 +171,9 @@ impl Part {
     fn about(self, is_counted: bool) -> About {
         About {
             counts: is_counted.then(PartCounts::new),
-            spell: self
+            covering: self
                 .covering
-                .map(|dependency| Spell::new(&dependency, &self.name)),
+                .map(|dependency| Covering::new(&dependency, &self.name)),
             name: self.name,
             required: self.required,
             timeout: self.timeout,

@@ -23,6 +23,7 @@ mod reject;
 mod rejected;
 pub(crate) mod requests;
 pub(crate) mod span;
+pub(crate) mod spell;
 pub(crate) mod sync;
 pub(crate) mod tally;
 pub(crate) mod threads;

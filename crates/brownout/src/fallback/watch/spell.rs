@@ -1,45 +1,27 @@
-//! A time in which a tier serves: what the event stream and the log hear of.
+//! What a chain tells the registry and the log: that a tier has begun to serve, and that it no longer does.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use brownout_registry::{Dependency, EventKind, Ticks};
 use tokio::time::Instant;
 
-use crate::{core::DegradeReason, fallback::run::ServedBy};
-
-/// How long a tier must not have served before it counts as no longer serving. A primary that fails now and then
-/// would otherwise begin and end a spell with each failure: so a tier says at most two things in that time.
-const QUIET: Duration = Duration::from_secs(10);
+use crate::{
+    core::{DegradeReason, spell::Spell},
+    fallback::run::ServedBy,
+};
 
 /// The spells of a chain's tiers.
 pub(super) struct Spells {
-    tiers: Box<[Spell]>,
+    tiers: Box<[(&'static str, Spell)]>,
     /// How many tiers are serving: all that a successful call reads.
     serving: AtomicUsize,
     clock: Ticks,
 }
 
-struct Spell {
-    tier: &'static str,
-    active: AtomicBool,
-    calls: AtomicU64,
-    /// By the chain's clock.
-    last: AtomicU64,
-}
-
 impl Spells {
     pub(super) fn of(tiers: &[&'static str]) -> Self {
-        let spell = |tier: &&'static str| Spell {
-            tier,
-            active: AtomicBool::new(false),
-            calls: AtomicU64::new(0),
-            last: AtomicU64::new(0),
-        };
         Self {
-            tiers: tiers.iter().map(spell).collect(),
+            tiers: tiers.iter().map(|&tier| (tier, Spell::default())).collect(),
             serving: AtomicUsize::new(0),
             clock: Ticks::since(Instant::now()),
         }
@@ -55,12 +37,10 @@ impl Spells {
 
     /// A tier has answered in the primary's place.
     pub(super) fn served(&self, by: &ServedBy, dependency: &Dependency) {
-        let Some(spell) = self.tiers.get(by.index) else {
+        let Some((_, spell)) = self.tiers.get(by.index) else {
             return;
         };
-        spell.last.store(self.clock.now(), Ordering::Relaxed);
-        spell.calls.fetch_add(1, Ordering::Relaxed);
-        if !spell.active.swap(true, Ordering::AcqRel) {
+        if spell.happened(self.clock.now()) {
             self.serving.fetch_add(1, Ordering::Relaxed);
             say_served(by.tier, by.reason, dependency);
         }
@@ -72,22 +52,13 @@ impl Spells {
     #[cold]
     fn end_quiet(&self, but: Option<usize>, dependency: &Dependency) {
         let now = self.clock.now();
-        for (index, spell) in self.tiers.iter().enumerate() {
-            // Read before its time: a spell that begins meanwhile is seen with a time of its own, or not at all.
-            let is_active = spell.active.load(Ordering::Acquire);
-            let quiet =
-                Duration::from_nanos(now.saturating_sub(spell.last.load(Ordering::Relaxed)));
-            if Some(index) != but
-                && is_active
-                && quiet >= QUIET
-                && spell.active.swap(false, Ordering::AcqRel)
-            {
+        for (index, (tier, spell)) in self.tiers.iter().enumerate() {
+            if Some(index) == but {
+                continue;
+            }
+            if let Some(calls) = spell.end(now) {
                 self.serving.fetch_sub(1, Ordering::Relaxed);
-                say_ended(
-                    spell.tier,
-                    spell.calls.swap(0, Ordering::Relaxed),
-                    dependency,
-                );
+                say_ended(tier, calls, dependency);
             }
         }
     }

@@ -1,44 +1,29 @@
-//! What an aggregate tells the registry and the log: that a part has begun to be missing, and that it answers again.
+//! What an aggregate tells the registry and the log of a part that covers a dependency: that it has begun to be missing,
+//! and that it answers again.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
 use brownout_registry::{Dependency, EventKind};
 use tokio::time::Instant;
 
-use crate::core::Cause;
+use crate::core::{Cause, spell::Spell};
 
 use super::{failed::Covered, outcome::Name};
 
-/// How long a part must not have been missing before it counts as returned. A part that fails now and then would
-/// otherwise begin and end a spell with each failure: so it says at most two things in that time.
-pub(super) const QUIET: Duration = Duration::from_secs(10);
-
-/// The time in which a part is missing, of all calls together.
-pub(super) struct Spell {
+/// A part that covers a dependency, and the times in which it is missing, of all calls together.
+pub(super) struct Covering {
     dependency: Dependency,
     part: Arc<str>,
-    active: AtomicBool,
-    calls: AtomicU64,
-    /// When it was last missing, in milliseconds since `epoch`.
-    last: AtomicU64,
+    missing: Spell,
     epoch: Instant,
 }
 
-impl Spell {
+impl Covering {
     pub(super) fn new(dependency: &Dependency, part: &Name) -> Self {
         Self {
             dependency: dependency.clone(),
             part: part.shared(),
-            active: AtomicBool::new(false),
-            calls: AtomicU64::new(0),
-            last: AtomicU64::new(0),
+            missing: Spell::default(),
             epoch: Instant::now(),
         }
     }
@@ -53,9 +38,7 @@ impl Spell {
     /// The part has failed.
     #[cold]
     pub(super) fn missing(&self, cause: &Cause, now: Instant) {
-        self.last.store(self.millis(now), Ordering::Relaxed);
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        if !self.active.swap(true, Ordering::AcqRel) {
+        if self.missing.happened(self.nanos(now)) {
             self.say_missing(cause.reason().as_str());
         }
     }
@@ -63,17 +46,10 @@ impl Spell {
     /// The part has answered. While it is well, this is one load.
     #[inline]
     pub(super) fn answered(&self, now: Instant) {
-        if self.active.load(Ordering::Relaxed) {
-            self.end(now);
-        }
-    }
-
-    #[cold]
-    fn end(&self, now: Instant) {
-        let last = self.last.load(Ordering::Relaxed);
-        let quiet = Duration::from_millis(self.millis(now).saturating_sub(last));
-        if quiet >= QUIET && self.active.swap(false, Ordering::AcqRel) {
-            self.say_returned(self.calls.swap(0, Ordering::Relaxed));
+        if self.missing.lasts()
+            && let Some(calls) = self.missing.end(self.nanos(now))
+        {
+            self.say_returned(calls);
         }
     }
 
@@ -98,17 +74,17 @@ impl Spell {
         tracing::info!(dependency, part, calls, "part no longer missing");
     }
 
-    fn millis(&self, now: Instant) -> u64 {
+    fn nanos(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.epoch);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
-impl fmt::Debug for Spell {
+impl fmt::Debug for Covering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spell")
+        f.debug_struct("Covering")
             .field("dependency", &self.dependency.name())
-            .field("active", &self.active)
+            .field("missing", &self.missing)
             .finish_non_exhaustive()
     }
 }
