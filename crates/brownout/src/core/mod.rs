@@ -19,6 +19,7 @@ pub(crate) mod config;
 mod degraded;
 pub(crate) mod mark;
 mod observe;
+pub(crate) mod oneshot;
 mod reject;
 mod rejected;
 pub(crate) mod requests;

@@ -22,8 +22,9 @@ use crate::core::{Degraded, caught::caught, mark::add as add_mark, span};
 
 pub use super::{
     run::{LastRun, OrRun, PrimaryRun},
-    tier::{Answering, Oneshot, Trying},
+    tier::{Answering, Trying},
 };
+pub use crate::core::oneshot::Oneshot;
 
 /// The response of a [`Fallback`](super::Fallback).
 ///

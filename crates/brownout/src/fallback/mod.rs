@@ -261,6 +261,8 @@ use crate::core::{mark, requests};
 /// What a chain is made of: the strategies behind [`FallbackBuilder`]'s methods, and the types that they work on.
 /// Most users never name them.
 pub mod parts {
+    pub use crate::core::oneshot::NoAnswer;
+
     #[cfg(feature = "http")]
     pub use super::{
         answers::{AlwaysAnswers, Answers},
@@ -286,7 +288,7 @@ pub mod parts {
             ByClosure, ByDisplay, Explain, Heads, Idempotent, MayNotDescend, Requests, Safe, Writes,
         },
         run::{AllFailed, End, Outcome, Run, ServedBy, Spent, Unanswered, Waiting},
-        tier::{Attempt, FnTier, LastTier, NoAnswer, ServiceTier},
+        tier::{Attempt, FnTier, LastTier, ServiceTier},
         timer::Timer,
         watch::{
             Exercised, Exercising, Held, Resume, Skip, Timed, Timing, Untimed, Unwatched, Watch,

@@ -3,7 +3,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use super::failed::Failed;
+use crate::core::oneshot::{NoAnswer, Oneshot};
 
 /// A named tier: a service that answers when those before it could not.
 ///
@@ -72,15 +73,6 @@ pub trait Attempt<Req> {
     fn attempt(self, failed: Failed<Req>) -> Self::Future;
 }
 
-/// How a tier failed.
-#[derive(Debug)]
-pub enum NoAnswer<E> {
-    /// Its readiness failed; it was not called.
-    NotReady(E),
-    /// Its call failed.
-    Failed(E),
-}
-
 /// A service as a tier.
 #[derive(Clone, Debug)]
 pub struct ServiceTier<S> {
@@ -110,46 +102,7 @@ where
     }
 
     fn attempt(self, failed: Failed<Req>) -> Self::Future {
-        Oneshot::Waiting(self.service, Some(failed.request))
-    }
-}
-
-/// Waits for a service, then for its answer.
-#[pin_project(project = OneshotProject)]
-pub enum Oneshot<S: Service<Req>, Req> {
-    /// The service is not ready yet.
-    Waiting(S, Option<Req>),
-    /// It was called.
-    Called(#[pin] S::Future),
-}
-
-impl<S: Service<Req>, Req> Future for Oneshot<S, Req> {
-    type Output = Result<S::Response, NoAnswer<S::Error>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let future = match self.as_mut().project() {
-                OneshotProject::Called(future) => return future.poll(cx).map_err(NoAnswer::Failed),
-                OneshotProject::Waiting(service, request) => {
-                    ready!(service.poll_ready(cx)).map_err(NoAnswer::NotReady)?;
-                    // Whoever polls on after a panic of `call` waits for ever, as with any future that has panicked.
-                    let Some(request) = request.take() else {
-                        return Poll::Pending;
-                    };
-                    service.call(request)
-                }
-            };
-            self.set(Self::Called(future));
-        }
-    }
-}
-
-impl<S: Service<Req>, Req> fmt::Debug for Oneshot<S, Req> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting(..) => "Waiting",
-            Self::Called(_) => "Called",
-        })
+        Oneshot::new(self.service, failed.request)
     }
 }
 

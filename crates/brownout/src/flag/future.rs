@@ -22,7 +22,7 @@ use super::{
     voice,
 };
 
-pub use super::standby::Oneshot;
+pub use super::standby::Standing;
 
 /// The response of a [`Flagged`](super::Flagged) service.
 ///

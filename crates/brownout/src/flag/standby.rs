@@ -1,12 +1,13 @@
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use pin_project::pin_project;
 use tower_service::Service;
+
+use crate::core::oneshot::{NoAnswer, Oneshot};
 
 /// What answers in the place of a service whose flag has stepped back, if anything does.
 #[diagnostic::on_unimplemented(
@@ -42,49 +43,30 @@ impl<S, Req, Res, E> Standby<Req, Res, E> for Instead<S>
 where
     S: Service<Req, Response = Res, Error = E> + Clone,
 {
-    type Future = Oneshot<S, Req>;
+    type Future = Standing<S, Req>;
 
     #[inline]
-    fn answer(&self, request: Req) -> Option<Oneshot<S, Req>> {
-        Some(Oneshot::Waiting(self.0.clone(), Some(request)))
+    fn answer(&self, request: Req) -> Option<Standing<S, Req>> {
+        Some(Standing::new(self.0.clone(), request))
     }
 }
 
-/// Waits for a service, then for its answer.
-#[pin_project(project = OneshotProject)]
-pub enum Oneshot<S: Service<Req>, Req> {
-    /// The service is not ready yet.
-    Waiting(S, Option<Req>),
-    /// It was called.
-    Called(#[pin] S::Future),
+/// The answer to come of a service that stands in.
+#[derive(Debug)]
+#[pin_project]
+pub struct Standing<S: Service<Req>, Req>(#[pin] Oneshot<S, Req>);
+
+impl<S: Service<Req>, Req> Standing<S, Req> {
+    #[inline]
+    pub(super) const fn new(service: S, request: Req) -> Self {
+        Self(Oneshot::new(service, request))
+    }
 }
 
-impl<S: Service<Req>, Req> Future for Oneshot<S, Req> {
+impl<S: Service<Req>, Req> Future for Standing<S, Req> {
     type Output = Result<S::Response, S::Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let future = match self.as_mut().project() {
-                OneshotProject::Called(future) => return future.poll(cx),
-                OneshotProject::Waiting(service, request) => {
-                    ready!(service.poll_ready(cx))?;
-                    // Whoever polls on after a panic of `call` waits for ever, as with any future that has panicked.
-                    let Some(request) = request.take() else {
-                        return Poll::Pending;
-                    };
-                    service.call(request)
-                }
-            };
-            self.set(Self::Called(future));
-        }
-    }
-}
-
-impl<S: Service<Req>, Req> fmt::Debug for Oneshot<S, Req> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting(..) => "Waiting",
-            Self::Called(_) => "Called",
-        })
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().0.poll(cx).map_err(NoAnswer::into_error)
     }
 }

@@ -6,7 +6,7 @@ use crate::core::{Cause, DegradeReason, requests::Requests};
 
 use super::{
     fall::{Causes, Degrade, Fall},
-    standby::{Oneshot, Standby},
+    standby::{Standby, Standing},
 };
 
 /// A service stands in, and calls that the full one has failed go on to it as well. `Q` keeps requests and says which may
@@ -33,11 +33,11 @@ impl<T, Req, Q, C> Standby<Req, T::Response, T::Error> for FallThrough<T, Q, C>
 where
     T: Service<Req> + Clone,
 {
-    type Future = Oneshot<T, Req>;
+    type Future = Standing<T, Req>;
 
     #[inline]
-    fn answer(&self, request: Req) -> Option<Oneshot<T, Req>> {
-        Some(Oneshot::Waiting(self.service.clone(), Some(request)))
+    fn answer(&self, request: Req) -> Option<Standing<T, Req>> {
+        Some(Standing::new(self.service.clone(), request))
     }
 }
 
@@ -76,7 +76,7 @@ where
     }
 }
 
-impl<T, Req, Q, C, P> Fall<T::Response, T::Error, P, Oneshot<T, Req>>
+impl<T, Req, Q, C, P> Fall<T::Response, T::Error, P, Standing<T, Req>>
     for Falling<T, Q::Kept, Q, C, Result<P, T::Error>>
 where
     T: Service<Req>,
@@ -99,7 +99,7 @@ where
         &mut self,
         cause: &Cause,
         failed: Result<P, T::Error>,
-    ) -> Result<Oneshot<T, Req>, Result<P, T::Error>> {
+    ) -> Result<Standing<T, Req>, Result<P, T::Error>> {
         let Some((service, kept)) = self.next.take() else {
             return Err(failed);
         };
@@ -112,7 +112,7 @@ where
         };
         let holds = self.may_be_done && cause.refusal().is_none();
         self.failed = holds.then(|| Box::new(failed));
-        Ok(Oneshot::Waiting(service, Some(request)))
+        Ok(Standing::new(service, request))
     }
 
     fn ended(

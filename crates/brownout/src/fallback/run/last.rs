@@ -10,14 +10,14 @@ use pin_project::pin_project;
 
 use super::{End, Run, ServedBy, Spent, Waiting, say_stuck, served_by};
 use crate::{
-    core::Cause,
+    core::{Cause, oneshot::NoAnswer},
     fallback::{
         asks::Asks,
         chain::Step,
         failed::Failed,
         join::Join,
         requests::Requests,
-        tier::{Attempt, NoAnswer},
+        tier::Attempt,
         timer::{Timer, poll_before},
         watch::Watch,
     },

@@ -9,7 +9,7 @@ use pin_project::pin_project;
 
 use super::{End, Outcome, Run, ServedBy, Spent, Waiting, say_stuck, served_by};
 use crate::{
-    core::Cause,
+    core::{Cause, oneshot::NoAnswer},
     fallback::{
         asks::Asks,
         chain::Step,
@@ -17,7 +17,7 @@ use crate::{
         join::Join,
         judge::Judge,
         requests::Requests,
-        tier::{Attempt, NoAnswer},
+        tier::Attempt,
         timer::{Timer, poll_before},
         watch::{Skip, Watch},
     },
