@@ -29,7 +29,7 @@ pub struct AggregateBuilder<Seen, F, X, L = NoParts> {
     parts: L,
     settings: Settings,
     form: F,
-    missing: X,
+    reject: X,
     seen: PhantomData<fn(&Seen)>,
 }
 
@@ -37,12 +37,12 @@ pub struct AggregateBuilder<Seen, F, X, L = NoParts> {
 type With<Seen, F, X, L, K, N, P> = AggregateBuilder<Seen, F, X, And<L, K, N, P>>;
 
 impl<Seen, F, X> AggregateBuilder<Seen, F, X> {
-    pub(super) const fn new(form: F, missing: X) -> Self {
+    pub(super) const fn new(form: F, reject: X) -> Self {
         Self {
             parts: NoParts(()),
             settings: Settings::new(),
             form,
-            missing,
+            reject,
             seen: PhantomData,
         }
     }
@@ -96,14 +96,14 @@ impl<Seen, F, X, L> AggregateBuilder<Seen, F, X, L> {
         self
     }
 
-    /// What becomes of a call whose required part is missing: a strategy of [`OnMissing`](super::OnMissing), such as
+    /// What becomes of a call whose required part is missing: a strategy of [`Reject`](crate::core::Reject), such as
     /// [`Fail`](crate::core::Fail).
-    pub fn reject<Y>(self, missing: Y) -> AggregateBuilder<Seen, F, Y, L> {
+    pub fn reject<Y>(self, reject: Y) -> AggregateBuilder<Seen, F, Y, L> {
         AggregateBuilder {
             parts: self.parts,
             settings: self.settings,
             form: self.form,
-            missing,
+            reject,
             seen: PhantomData,
         }
     }
@@ -135,7 +135,7 @@ impl<Seen, F, X, L> AggregateBuilder<Seen, F, X, L> {
             parts: parts(self.parts),
             settings: self.settings,
             form: self.form,
-            missing: self.missing,
+            reject: self.reject,
             seen: PhantomData,
         }
     }
@@ -245,7 +245,7 @@ where
                 parts: self.parts.fit(),
                 plan: self.settings.plan()?,
                 form: self.form,
-                missing: self.missing,
+                reject: self.reject,
             },
         })
     }
@@ -279,7 +279,7 @@ impl<Seen, F: Clone, X: Clone, L: Clone> Clone for AggregateBuilder<Seen, F, X, 
             parts: self.parts.clone(),
             settings: self.settings.clone(),
             form: self.form.clone(),
-            missing: self.missing.clone(),
+            reject: self.reject.clone(),
             seen: PhantomData,
         }
     }

@@ -9,12 +9,13 @@ use std::{
 use pin_project::pin_project;
 use tower_service::Service;
 
+use crate::core::Reject;
+
 use super::{
-    failed::FailedParts,
+    failed::{FailedParts, RequiredPart},
     form::{Compose, Held, MarkPartial},
     gathering::Gathering,
     list::Run,
-    missing::OnMissing,
 };
 
 pub use super::{list::AndRun, many::ManyRun, part::PartRun};
@@ -32,7 +33,7 @@ pub struct ResponseFuture<R, H, S, Q, Fut, F, X> {
     stage: Stage<R, H, S, Fut>,
     call: fn(&mut S, Q) -> Fut,
     form: F,
-    missing: X,
+    reject: X,
 }
 
 #[pin_project(project = StageProject)]
@@ -57,7 +58,7 @@ impl<R, H, S, Q, Fut, F, X> ResponseFuture<R, H, S, Q, Fut, F, X> {
         reason = "measured: built where it is used, and not moved"
     )]
     #[inline(always)]
-    pub(super) fn new(gathering: Gathering<R>, held: H, ready: S, form: F, missing: X) -> Self
+    pub(super) fn new(gathering: Gathering<R>, held: H, ready: S, form: F, reject: X) -> Self
     where
         S: Service<Q, Future = Fut>,
     {
@@ -66,7 +67,7 @@ impl<R, H, S, Q, Fut, F, X> ResponseFuture<R, H, S, Q, Fut, F, X> {
             stage: Stage::Gathering { gathering, held },
             call: S::call,
             form,
-            missing,
+            reject,
         }
     }
 }
@@ -77,7 +78,7 @@ where
     R: Run<H::Seen>,
     F: Compose<H, R::Slots, Request = Q> + MarkPartial<Res>,
     Fut: Future<Output = Result<Res, E>>,
-    X: OnMissing<Res, E>,
+    X: Reject<Res, E, RequiredPart>,
 {
     type Output = Result<X::Response, X::Error>;
 
@@ -106,7 +107,7 @@ where
                         Err(missing) => {
                             // Whoever still runs is dropped now, and not when the caller drops this future.
                             this.stage.set(Stage::Ended);
-                            return Poll::Ready(this.missing.missing(missing));
+                            return Poll::Ready(this.reject.reject(missing));
                         }
                     }
                 }
@@ -116,9 +117,9 @@ where
                             if failed.is_partial() {
                                 this.form.mark(&mut response, failed);
                             }
-                            Poll::Ready(Ok(this.missing.answer(response)))
+                            Poll::Ready(Ok(this.reject.answer(response)))
                         }
-                        Err(error) => Poll::Ready(Err(this.missing.fail(error))),
+                        Err(error) => Poll::Ready(Err(this.reject.fail(error))),
                     };
                 }
                 StageProject::Ended => return Poll::Pending,

@@ -201,7 +201,7 @@ where
                 parts: Many(self.services.into_iter().map(fit).collect()),
                 plan: self.settings.plan()?,
                 form: Pairs(()),
-                missing: Same,
+                reject: Same,
             },
         })
     }

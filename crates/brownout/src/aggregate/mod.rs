@@ -181,6 +181,7 @@ mod list;
 mod many;
 mod many_builder;
 mod meter;
+#[cfg(feature = "http")]
 mod missing;
 mod outcome;
 mod part;
@@ -221,7 +222,6 @@ pub use self::{
     key::PartKey,
     layer::AggregateLayer,
     many_builder::AggregateManyBuilder,
-    missing::OnMissing,
     outcome::{PartOutcome, PartResult},
     parts::Parts,
     service::Aggregate,

@@ -8,13 +8,14 @@ use std::{
 
 use tower_service::Service;
 
+use crate::core::Reject;
+
 use super::{
     failed::RequiredPart,
     form::{Compose, Composed, MarkPartial, Receive, RunOf, SeenBy, SlotsOf},
     future::ResponseFuture,
     gathering::Gathering,
     list::Gather,
-    missing::OnMissing,
     parts::Parts,
     plan::Plan,
 };
@@ -36,7 +37,7 @@ pub(super) struct Gatherer<L, F, X> {
     pub(super) parts: L,
     pub(super) plan: Arc<Plan>,
     pub(super) form: F,
-    pub(super) missing: X,
+    pub(super) reject: X,
 }
 
 impl<S, L, F, X> Aggregate<S, L, F, X> {
@@ -65,7 +66,7 @@ where
     F: Receive<Req> + Compose<F::Held, SlotsOf<L, F, Req>> + MarkPartial<S::Response> + Clone,
     L: Gather<SeenBy<F, Req>> + Clone,
     S: Service<Composed<L, F, Req>> + Clone,
-    X: OnMissing<S::Response, S::Error> + Clone,
+    X: Reject<S::Response, S::Error, RequiredPart> + Clone,
 {
     type Response = X::Response;
     type Error = X::Error;
@@ -76,7 +77,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner
             .poll_ready(cx)
-            .map_err(|error| self.gather.missing.fail(error))
+            .map_err(|error| self.gather.reject.fail(error))
     }
 
     #[allow(clippy::inline_always, reason = "see `ResponseFuture::new`")]
@@ -92,7 +93,7 @@ where
             held,
             ready,
             gather.form.clone(),
-            gather.missing.clone(),
+            gather.reject.clone(),
         )
     }
 }

@@ -5,15 +5,16 @@ use super::Rejected;
 /// An error of any kind, as tower uses it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Says what a refused call turns into.
+/// Says what a refused call turns into: one that a layer does not let pass, or (with another `R` than [`Rejected`]) that
+/// lacks what its answer is made of.
 ///
 /// A strategy decides the response and error types of the layer that owns it, and converts what the inner service
 /// answers into them; no layer has types of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot refuse a call that answers `{Res}` or fails with `{E}`",
-    note = "`Same` needs `{E}: From<Rejected>`; use `.reject(Fail)` to box errors, `.reject_with(closure)`, or `.for_http()` / `.for_grpc()`"
+    note = "`Same` needs `{E}: From<{R}>`; use `.reject(Fail)` to box errors, `.reject_with(closure)`, or `.for_http()` / `.for_grpc()`"
 )]
-pub trait Reject<Res, E> {
+pub trait Reject<Res, E, R = Rejected> {
     /// What callers get as an answer.
     type Response;
     /// What callers get as an error.
@@ -30,16 +31,17 @@ pub trait Reject<Res, E> {
     /// # Errors
     ///
     /// Where the strategy refuses by an error.
-    fn reject(&self, rejected: Rejected) -> Result<Self::Response, Self::Error>;
+    fn reject(&self, refused: R) -> Result<Self::Response, Self::Error>;
 }
 
-/// Refuses by the inner service's own error type, which must be `From<Rejected>`. The default; a [`BoxError`] works.
+/// Refuses by the inner service's own error type, which must be `From<Rejected>`, or from
+/// what else it is to say. The default; a [`BoxError`] works.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Same;
 
-impl<Res, E> Reject<Res, E> for Same
+impl<Res, E, R> Reject<Res, E, R> for Same
 where
-    E: From<Rejected>,
+    E: From<R>,
 {
     type Response = Res;
     type Error = E;
@@ -55,18 +57,19 @@ where
     }
 
     #[inline]
-    fn reject(&self, rejected: Rejected) -> Result<Res, E> {
-        Err(rejected.into())
+    fn reject(&self, refused: R) -> Result<Res, E> {
+        Err(refused.into())
     }
 }
 
-/// Refuses by a [`BoxError`] that downcasts to [`Rejected`], and boxes the inner service's errors.
+/// Refuses by a [`BoxError`] that downcasts to [`Rejected`] (or what else it is to say), and boxes the inner service's errors.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fail;
 
-impl<Res, E> Reject<Res, E> for Fail
+impl<Res, E, R> Reject<Res, E, R> for Fail
 where
     E: Into<BoxError>,
+    R: Into<BoxError>,
 {
     type Response = Res;
     type Error = BoxError;
@@ -79,8 +82,8 @@ where
         error.into()
     }
 
-    fn reject(&self, rejected: Rejected) -> Result<Res, BoxError> {
-        Err(rejected.into())
+    fn reject(&self, refused: R) -> Result<Res, BoxError> {
+        Err(refused.into())
     }
 }
 
@@ -91,9 +94,9 @@ pub struct ErrWith<F>(
     pub F,
 );
 
-impl<Res, E, F> Reject<Res, E> for ErrWith<F>
+impl<Res, E, R, F> Reject<Res, E, R> for ErrWith<F>
 where
-    F: Fn(Rejected) -> Result<Res, E>,
+    F: Fn(R) -> Result<Res, E>,
 {
     type Response = Res;
     type Error = E;
@@ -106,7 +109,7 @@ where
         error
     }
 
-    fn reject(&self, rejected: Rejected) -> Result<Res, E> {
-        (self.0)(rejected)
+    fn reject(&self, refused: R) -> Result<Res, E> {
+        (self.0)(refused)
     }
 }
