@@ -112,6 +112,47 @@ async fn nothing_latches_without_traffic_or_with_little() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn failures_that_go_on_as_before_disturb_nobody() {
+    for (failures, status) in [(3, Status::Degraded), (10, Status::Unhealthy)] {
+        let dependency = dependency();
+        let traffic = Traffic::new(&dependency);
+        let watched = dependency.registry().watch();
+        let ten = || {
+            say(&traffic, Verdict::Success, 10 - failures);
+            say(&traffic, Verdict::Failure, failures);
+        };
+        (0..10).for_each(|_| ten());
+        assert_eq!(dependency.status(), status);
+        let before = watched.current().revision;
+        (0..100).for_each(|_| ten());
+        assert_eq!(watched.current().revision, before, "{status:?}");
+        // They are said again in time, though.
+        for _ in 0..30 {
+            advance(SECOND).await;
+            ten();
+            assert_eq!(dependency.status(), status);
+        }
+        assert!(watched.current().revision <= before + 30, "{status:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_fail_after_a_pause_count_at_once() {
+    for (successes, failures, status) in [(0, 20, Status::Unhealthy), (17, 3, Status::Degraded)] {
+        let dependency = dependency();
+        let traffic = Traffic::new(&dependency);
+        for _ in 0..2 {
+            say(&traffic, Verdict::Success, successes);
+            say(&traffic, Verdict::Failure, failures);
+            assert_eq!(dependency.status(), status);
+            // What was said has expired.
+            advance(10 * SECOND).await;
+            assert_ne!(dependency.status(), status);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropping_the_last_handle_withdraws_what_it_said() {
     let dependency = dependency();
     let traffic = Traffic::new(&dependency);

@@ -37,6 +37,8 @@ pub(super) struct Shared {
     looks: AtomicU64,
     /// The number of the last look that reported anything, and what: in the low three bits, 1 + the status.
     said: AtomicU64,
+    /// When that will have expired, if it was bad.
+    until: AtomicU64,
 }
 
 /// What a [`Traffic`] has seen within its window.
@@ -73,6 +75,7 @@ impl Traffic {
             due: AtomicU64::new(0),
             looks: AtomicU64::new(0),
             said: AtomicU64::new(0),
+            until: AtomicU64::new(0),
         }))
     }
 
@@ -118,9 +121,9 @@ impl Shared {
         if is_slow {
             self.window.slow(now);
         }
-        if self.is_due(now) || ((verdict.is_failure() || is_slow) && !self.says(Status::Unhealthy))
-        {
-            self.look(now);
+        let is_due = self.is_due(now);
+        if is_due || ((verdict.is_failure() || is_slow) && !self.says(Status::Unhealthy, now)) {
+            self.look(now, is_due);
         }
     }
 
@@ -135,25 +138,30 @@ impl Shared {
                 .is_ok()
     }
 
-    /// Reports what the window says, where that is news or would expire.
+    /// Reports what the window says, where that is news, or is bad and was said so long ago that it would expire. Not with
+    /// each failure that only goes on: every report with other numbers in it wakes all who watch the registry.
     #[cold]
-    fn look(&self, now: u64) {
+    fn look(&self, now: u64, is_due: bool) {
         // Numbered before the counts are read, so that of two looks at once the one that has seen more wins.
         let number = 1 + self.looks.fetch_add(1, Relaxed);
         let held: Held = self.window.held(now);
         let Some(status) = self.rules.judge(held) else {
             return;
         };
-        if status == Status::Healthy && self.says(status) {
+        if self.says(status, now) && (status == Status::Healthy || !is_due) {
             return;
         }
         self.said.fetch_max(number << 3 | code(status), Relaxed);
+        let until = now.saturating_add(self.window.length());
+        self.until.store(until, Relaxed);
         let report = self.rules.report(status, held);
         self.reporter.report(report.sequence(number));
     }
 
-    fn says(&self, status: Status) -> bool {
+    /// Whether that is what was said last, and still counts: what was bad may have expired since.
+    fn says(&self, status: Status, now: u64) -> bool {
         self.said.load(Relaxed) & 0b111 == code(status)
+            && (status == Status::Healthy || now < self.until.load(Relaxed))
     }
 
     fn nanos(&self, at: Instant) -> u64 {

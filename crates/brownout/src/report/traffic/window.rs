@@ -55,6 +55,11 @@ impl Window {
         self.bucket
     }
 
+    /// How long it is.
+    pub(super) const fn length(&self) -> u64 {
+        self.bucket.saturating_mul(BUCKETS as u64)
+    }
+
     pub(super) fn success(&self, now: u64, took: Duration) {
         let (number, bucket) = self.bucket(now);
         bucket.calls.add(number, 1);
