@@ -14,6 +14,16 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
+/// Writes to the log, whose subscriber is user code too: if it panics while another panic is on its way, that would not
+/// be caught by anybody but end the process.
+pub(crate) fn logged(write: impl FnOnce()) {
+    if std::thread::panicking() {
+        caught(write);
+    } else {
+        write();
+    }
+}
+
 /// Drops what a panic carried. That is user code too: call this with no lock held.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::time::Instant;
 
-use crate::caught::caught;
+use crate::caught::{caught, logged};
 use crate::clock::{pack, packed_deadline};
 use crate::shared::Shared;
 use crate::vocab::{CircuitMode, FeatureState};
@@ -197,10 +197,12 @@ impl CellCore {
         // Logged at the end: a log that panics must not keep the others from being called.
         if returned < called {
             let panicked = called - returned;
-            tracing::error!(
-                panicked,
-                "callbacks on a change panicked; they stay registered"
-            );
+            logged(|| {
+                tracing::error!(
+                    panicked,
+                    "callbacks on a change panicked; they stay registered"
+                );
+            });
         }
     }
 }

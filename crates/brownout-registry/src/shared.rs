@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::caught::caught;
+use crate::caught::{caught, logged};
 use crate::cell::{CellCore, OverrideCell};
 use crate::clock::{Clock, VALUE_MASK, packed_deadline};
 use crate::driver::DriverSlot;
@@ -170,10 +170,12 @@ impl Shared {
         self.asking().retain(|&thread| thread != here);
         self.lock().answer(counts, answer);
         if answer.is_none() && !self.policy_failed.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                ?counts,
-                "the level policy panicked; the standard policy answers in its place (logged once)"
-            );
+            logged(|| {
+                tracing::error!(
+                    ?counts,
+                    "the level policy panicked; the standard policy answers in its place (logged once)"
+                );
+            });
         }
     }
 
@@ -244,10 +246,10 @@ impl Effects {
             shared.level_callbacks.notify();
         }
         for event in &self.events {
-            event.log();
+            logged(|| event.log());
         }
         for [dependency, reporter, detail] in &self.details {
-            tracing::debug!(%dependency, %reporter, %detail, "dependency report");
+            logged(|| tracing::debug!(%dependency, %reporter, %detail, "dependency report"));
         }
     }
 

@@ -1,9 +1,9 @@
-//! A log that panics. The only test of its binary: tracing remembers what is enabled for a whole process.
+//! A log that panics. In a test binary of its own: tracing remembers what is enabled for a whole process.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "this test panics on purpose, and where something is wrong"
+    reason = "these tests panic on purpose, and where something is wrong"
 )]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use brownout_registry::{CircuitMode, Order, Registry};
+use brownout_registry::{CircuitMode, Order, Registry, Report, Reporter, ReporterKind, Status};
 
 struct Broken;
 
@@ -50,4 +50,28 @@ fn callbacks_are_called_though_the_log_panics() {
     assert!(logged.is_err(), "the log was written to");
     assert!(cell.get().is_some());
     assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+/// Code that reports when a panic of somebody else drops it, as layers do.
+struct Ends(Reporter);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.report(Report::unhealthy("it panicked"));
+    }
+}
+
+#[test]
+fn a_report_made_by_a_panic_ends_no_process_though_the_log_panics() {
+    let registry = Registry::new();
+    let search = registry.dependency("search").register().unwrap();
+    let kept = search.reporter(ReporterKind::Code, "code");
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let _broken = tracing::subscriber::set_default(Broken);
+        let _ends = Ends(kept.clone());
+        panic!("on purpose");
+    }));
+    let told = ended.unwrap_err();
+    assert_eq!(told.downcast_ref(), Some(&"on purpose"));
+    assert_eq!(search.status(), Status::Unhealthy);
 }

@@ -3,7 +3,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that unwraps says that something is wrong"
+    clippy::panic,
+    reason = "tests panic on purpose, and where something is wrong"
 )]
 
 use std::{
@@ -20,7 +21,8 @@ use brownout::{
     breaker::{Circuit, CircuitBreakerLayer, KeyedCircuits, Policy},
     core::{BoxError, Rejected},
     fallback::{Failed, FallbackLayer},
-    registry::{CircuitState, EventKind, Status},
+    flag::{FlagLayer, Flags},
+    registry::{CircuitState, EventKind, FeatureState, Status},
 };
 use tokio::time::advance;
 use tower::{Layer, ServiceExt, service_fn};
@@ -34,7 +36,8 @@ impl tracing::Subscriber for Broken {
     fn event(&self, event: &tracing::Event<'_>) {
         // The registry's own log goes through.
         let target = event.metadata().target();
-        let own = ["breaker", "fallback", "aggregate"].map(|pattern| target.contains(pattern));
+        let own =
+            ["breaker", "fallback", "flag", "aggregate"].map(|pattern| target.contains(pattern));
         assert!(!own.contains(&true), "the log is gone");
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
@@ -215,6 +218,35 @@ async fn an_aggregate_tells_the_registry_though_the_log_panics() {
         )
     });
     assert_eq!(of_parts.count(), 2);
+}
+
+/// Polls a call whose service panics, with a log that panics when it is told of what follows from that.
+fn panic_with_a_broken_log(call: impl Future) {
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let _broken = tracing::subscriber::set_default(Broken);
+        let _ = pin!(call).poll(&mut Context::from_waker(Waker::noop()));
+    }));
+    let told = ended.unwrap_err();
+    assert_eq!(told.downcast_ref(), Some(&"the service is gone"));
+}
+
+/// A second panic while the first is on its way would end the process, and this test with it.
+#[tokio::test(start_paused = true)]
+async fn a_service_and_a_log_that_panic_together_end_no_process() {
+    async fn gone(_: u32) -> Result<u32, BoxError> {
+        panic!("the service is gone")
+    }
+    let dependency = dependency();
+    let circuit = Circuit::builder(&dependency).policy(brittle()).build();
+    let layer = CircuitBreakerLayer::with(circuit.clone()).for_results();
+    panic_with_a_broken_log(layer.layer(service_fn(gone)).oneshot(1));
+    assert_eq!(circuit.state(), CircuitState::Open);
+
+    let flags = Flags::new(&dependency.registry());
+    let flag = flags.builder("ml_recs").errors(1).build().unwrap();
+    let layer = FlagLayer::for_results(flag.clone());
+    panic_with_a_broken_log(layer.layer(service_fn(gone)).oneshot(1));
+    assert_eq!(flag.state(), FeatureState::Degraded);
 }
 
 /// How many transitions the registry has heard of.

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use brownout_registry::{CircuitState, EventKind, Report, Reporter, ReporterKind, Status};
 
+use crate::core::unwind;
+
 use super::{
     family::Family,
     machine::{Cause, Transition},
@@ -67,13 +69,15 @@ pub(super) fn would_open(shared: &Shared, key: Option<&str>, cause: Cause, gener
         generation,
     };
     shared.dependency.registry().record(event);
-    tracing::warn!(
-        dependency = shared.dependency.name(),
-        key,
-        reason = cause.as_str(),
-        generation,
-        "circuit would have opened, but only observes"
-    );
+    unwind::log(|| {
+        tracing::warn!(
+            dependency = shared.dependency.name(),
+            key,
+            reason = cause.as_str(),
+            generation,
+            "circuit would have opened, but only observes"
+        );
+    });
 }
 
 fn event(
