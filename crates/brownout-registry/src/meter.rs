@@ -84,10 +84,12 @@ struct Held {
     meters: Vec<Weak<dyn Meter>>,
     /// What parts had counted that are gone.
     retired: Readings,
+    /// The most that anybody was ever told.
+    told: BTreeMap<Counted, u64>,
     timing: bool,
 }
 
-/// How many different counts are kept of parts that are gone. Far above what a registry's names and a few words make,
+/// How many different counts are kept of parts that are gone, and of what was told. Far above what a registry's names and a few words make,
 /// times of calls included.
 const MOST_RETIRED: usize = 100_000;
 
@@ -151,7 +153,8 @@ impl Meters {
         for (what, count) in last.counts {
             let retired = &mut held.retired.counts;
             if retired.len() < MOST_RETIRED || retired.contains_key(&what) {
-                *retired.entry(what).or_default() += count;
+                let total = retired.entry(what).or_default();
+                *total = total.saturating_add(count);
             }
         }
     }
@@ -164,6 +167,7 @@ impl Meters {
         for meter in meters {
             meter.read(&mut readings);
         }
+        self.lock().tell(&mut readings);
         readings
     }
 
@@ -179,6 +183,26 @@ impl Meters {
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Lets no total fall below what was told before. A part that is just about to go is read no longer, and has not
+    /// handed over its counts yet; and of two readings at once, the older may be told last.
+    fn tell(&mut self, readings: &mut Readings) {
+        for (what, told) in &self.told {
+            match readings.counts.get_mut(what) {
+                Some(count) => *count = (*count).max(*told),
+                None => readings.count(what.clone(), *told),
+            }
+        }
+        for (what, count) in &readings.counts {
+            if let Some(told) = self.told.get_mut(what) {
+                *told = *count;
+            } else if self.told.len() < MOST_RETIRED {
+                self.told.insert(what.clone(), *count);
+            }
+        }
     }
 }
 

@@ -71,6 +71,43 @@ fn parts_that_count_the_same_are_added_up() {
     assert_eq!(total(&registry), 7);
 }
 
+/// A part of whose counts somebody asks in the moment in which it goes.
+struct Leaving {
+    registry: Registry,
+    seen: Arc<AtomicU64>,
+}
+
+impl Meter for Leaving {
+    fn read(&self, readings: &mut Readings) {
+        readings.count(calls(), 5);
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.seen.store(total(&self.registry), Relaxed);
+        self.registry.retire_meter(self);
+    }
+}
+
+#[test]
+fn no_total_falls_while_a_part_is_about_to_go() {
+    let registry = Registry::new();
+    let seen = Arc::new(AtomicU64::new(0));
+    let leaving = Arc::new(Leaving {
+        registry: registry.clone(),
+        seen: Arc::clone(&seen),
+    });
+    registry.attach_meter(&leaving);
+    let staying = Part::attached(&registry);
+    staying.calls.store(2, Relaxed);
+    assert_eq!(total(&registry), 7);
+    drop(leaving);
+    assert_eq!(seen.load(Relaxed), 7);
+    staying.calls.store(3, Relaxed);
+    assert_eq!(total(&registry), 8);
+}
+
 #[test]
 fn what_a_part_has_counted_stays_when_it_goes_but_not_its_state() {
     let registry = Registry::new();
