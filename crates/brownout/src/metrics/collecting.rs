@@ -42,7 +42,14 @@ impl Collecting {
 }
 
 async fn collect_every(metrics: Metrics, every: Duration) {
-    let mut ticks = interval(every);
+    // tokio has no way to ask for timers but to make one, which panics without.
+    let Some(mut ticks) = caught(|| interval(every)) else {
+        tracing::error!(
+            "no metrics are collected: this runtime has no timers; enable them with `enable_time` or `enable_all` on \
+             its builder"
+        );
+        return;
+    };
     // After a pause, one collection says it all.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failed = false;
@@ -50,7 +57,8 @@ async fn collect_every(metrics: Metrics, every: Duration) {
         ticks.tick().await;
         if caught(|| metrics.collect()).is_none() && !failed {
             failed = true;
-            tracing::error!("the metrics recorder panicked (logged once)");
+            // Nobody would hear of a log that panics here, nor of anything that is counted from then on.
+            caught(|| tracing::error!("the metrics recorder panicked (logged once)"));
         }
     }
 }
