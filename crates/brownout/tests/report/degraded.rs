@@ -15,7 +15,7 @@ use brownout_testing::{
     MockBody, TestError,
     body::{data, trailers},
 };
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -315,6 +315,24 @@ async fn an_upstreams_header_counts_where_its_client_trusts_it() {
     })
     .await;
     assert_eq!(degraded(&ignored), None);
+}
+
+#[tokio::test]
+async fn a_public_name_reads_the_same_however_many_services_hand_it_on() {
+    let said = "\"live prices\";tier=\"the cache\";reason=timed-out";
+    let upstream = service_fn(move |_: Request<()>| async move {
+        let mut page = page();
+        page.headers_mut()
+            .insert("degraded", HeaderValue::from_static(said));
+        Ok::<_, Infallible>(page)
+    });
+    let trusting = AdoptDegradedLayer::new().layer(upstream);
+    let adopted = head(async |_| {
+        trusting.clone().oneshot(Request::new(())).await.unwrap();
+        page()
+    })
+    .await;
+    assert_eq!(degraded(&adopted), Some(said));
 }
 
 /// A body that notes a mark before each of its frames.

@@ -23,8 +23,8 @@ use super::{
 /// marks of the current request, as if a layer here had made them. Without it they are heeded by nobody.
 ///
 /// It is for upstreams of one's own house: what they say there, one's own callers will read. Names are cut down to
-/// visible ASCII and at most 128 bytes; a header that is no list of RFC 9651, or longer than 1 KiB, is ignored, and so is
-/// what comes after the sixteenth mark.
+/// 128 bytes; a line of the header that is no list of RFC 9651 is ignored, and so is what comes after the first kibibyte
+/// or the sixteenth mark.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AdoptDegradedLayer(());
 

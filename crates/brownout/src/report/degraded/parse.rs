@@ -130,11 +130,13 @@ impl Rest<'_> {
     }
 }
 
-/// A name by the rules of names: visible, and not longer than 128 bytes.
+/// A name by the rules of public names: visible ASCII or spaces, and not longer than 128 bytes.
 fn name_of(text: &str) -> Option<String> {
-    let visible = text.chars().filter(char::is_ascii_graphic);
-    let name: String = visible.take(128).collect();
-    (!name.is_empty()).then_some(name)
+    let kept = text.chars().filter(|c| (' '..='~').contains(c));
+    let name: String = kept.take(128).collect();
+    name.bytes()
+        .any(|byte| byte.is_ascii_graphic())
+        .then_some(name)
 }
 
 fn reason_of(text: &str) -> Option<DegradeReason> {
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn what_a_mark_prints_is_read_again() {
         let mut full = Degraded::new(DegradeReason::Refused(RejectReason::CircuitOpen));
-        full.dependency = Some("say\"it\\".into());
+        full.dependency = Some("say \"it\" \\".into());
         full.tier = Some("1st".into());
         full.age = Some(Duration::from_secs(42));
         full.head_only = true;
@@ -218,6 +220,7 @@ mod tests {
             "?1",
             "\"ä\"",
             "\"\"",
+            "\" \"",
             "a;age=1234567890123456",
         ] {
             assert_eq!(marks(text), None, "{text}");
