@@ -90,6 +90,10 @@ impl<R> Gathering<R> {
             round.expire(due.unwrap_or(round.now));
             this.run.as_mut().expire(&mut round);
         }
+        if round.is_stopped() {
+            // Whoever still runs is dropped now, each for itself: two panics of theirs at once would end the process.
+            this.run.as_mut().expire(&mut round);
+        }
         if let Some(required) = this.tally.take_required() {
             return Poll::Ready(Err(required));
         }

@@ -46,7 +46,7 @@ pub trait Run<Seen> {
         round: &mut Round<'_>,
     );
 
-    /// Ends those whose time is over.
+    /// Ends those whose time is over; drops all, where a required one has failed.
     fn expire(self: Pin<&mut Self>, round: &mut Round<'_>);
 
     /// What they leave, once all have ended and no required one is missing.

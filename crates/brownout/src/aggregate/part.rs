@@ -96,12 +96,16 @@ impl<S, A, E, O, Fut, V, Seen> PartRun<S, A, E, O, Fut, V, Seen> {
         }
     }
 
-    /// Ends, if its time is over, or that of the whole.
+    /// Ends, if its time is over, or that of the whole. Is dropped, where a required part has failed.
     pub(super) fn expire(self: Pin<&mut Self>, round: &mut Round<'_>)
     where
         O: StandIn<V>,
     {
-        if self.ended || round.is_stopped() {
+        if self.ended {
+            return;
+        }
+        if round.is_stopped() {
+            self.discard();
             return;
         }
         match self.begun {
@@ -155,13 +159,22 @@ impl<S, A, E, O, Fut, V, Seen> PartRun<S, A, E, O, Fut, V, Seen> {
         cause: Option<Box<Cause>>,
         round: &mut Round<'_>,
     ) {
+        let mut this = self;
+        // Before others begin, so that what it held is free for them.
+        this.as_mut().discard();
+        let this = this.project();
+        *this.ending = Some(round.ended(*this.index, *this.begun, value, cause));
+    }
+
+    /// Drops whoever is asked. A panic in there changes nothing any more.
+    #[allow(clippy::inline_always, reason = "see `begin`")]
+    #[inline(always)]
+    fn discard(self: Pin<&mut Self>) {
         let mut this = self.project();
         *this.ended = true;
-        // Dropped before others begin, so that what it held is free for them. A panic here changes nothing any more.
         if mem::needs_drop::<Stage<S, Fut>>() {
             caught(|| this.stage.set(Stage::Ended));
         }
-        *this.ending = Some(round.ended(*this.index, *this.begun, value, cause));
     }
 }
 

@@ -7,7 +7,7 @@ use brownout::{
 use brownout_testing::Behaviour;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::common::{A, B, C, D, doing, ms, probe, slow};
+use crate::common::{A, B, C, D, doing, failing, ms, probe, slow};
 
 struct PanicsWhenDropped;
 
@@ -84,6 +84,22 @@ async fn a_part_whose_drop_panics_ends_all_the_same() {
     let (a, b) = service.oneshot(7).await.unwrap().into_values();
     assert_eq!(a.cause().unwrap().kind(), CauseKind::TimedOut);
     assert_eq!(b.into_value(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_whose_drops_panic_leave_a_missing_required_part_its_answer() {
+    let bomb = service_fn(|_: u32| async {
+        let _bomb = PanicsWhenDropped;
+        std::future::pending::<Result<u32, BoxError>>().await
+    });
+    let service = AggregateLayer::for_results::<u32>()
+        .optional(A, bomb)
+        .optional(B, bomb)
+        .part(C, doing(failing("gone").after(ms(10))).0)
+        .into_service()
+        .unwrap();
+    let missing = service.oneshot(7).await.unwrap_err();
+    assert_eq!(missing.name(), "c");
 }
 
 #[tokio::test]
