@@ -14,8 +14,14 @@ const LAYER: &str = "flag";
 /// Under the name of the flag, as in its refusals: a flag need not have a dependency, and a dependency can have many.
 impl Meter for Shared {
     fn read(&self, readings: &mut Readings) {
+        readings.flag(Arc::clone(&self.name), self.state());
+        self.count(readings);
+    }
+}
+
+impl Shared {
+    fn count(&self, readings: &mut Readings) {
         let name = || Arc::clone(&self.name);
-        readings.flag(name(), self.state());
         let totals = self.engine.totals();
         let outcomes = [
             ("success", totals.successes),
@@ -51,8 +57,18 @@ impl Meter for Shared {
     }
 }
 
+/// What a flag leaves behind. Not its state: whoever asks for that makes the flag tell of what has ended by itself, and
+/// nobody should hear from a flag that is being dropped.
+struct Last<'a>(&'a Shared);
+
+impl Meter for Last<'_> {
+    fn read(&self, readings: &mut Readings) {
+        self.0.count(readings);
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.outside.registry.retire_meter(self);
+        self.outside.registry.retire_meter(&Last(self));
     }
 }

@@ -7,7 +7,9 @@ use brownout::registry::{
     FeatureState::{Degraded, Disabled, Enabled},
 };
 
-use crate::common::{MINUTE, exact_in, history, impose, impose_level, registry};
+use tokio::time::advance;
+
+use crate::common::{MINUTE, RAMP, TTL, exact_in, history, impose, impose_level, registry, trip};
 
 #[tokio::test(start_paused = true)]
 async fn callbacks_of_the_registry_may_ask_the_flag() {
@@ -25,6 +27,21 @@ async fn callbacks_of_the_registry_may_ask_the_flag() {
     impose_level(&registry, Emergency, MINUTE);
     assert_eq!(*asked.lock().unwrap(), [Disabled, Enabled, Degraded]);
     drop(subscriptions);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flag_that_is_dropped_tells_of_nothing_any_more() {
+    let registry = registry();
+    let flag = exact_in(&registry).build().unwrap();
+    trip(&flag);
+    // What ends by itself is told by whoever looks next, and nobody does.
+    advance(TTL + RAMP).await;
+    let before = registry.recent_events().len();
+    drop(flag);
+    assert_eq!(registry.recent_events().len(), before);
+    let readings = registry.readings();
+    assert!(readings.counts().any(|(_, count)| count == 5));
+    assert_eq!(readings.flags().count(), 0);
 }
 
 #[test]
