@@ -168,6 +168,34 @@ async fn a_route_that_does_not_exist_fans_nothing_out() {
 }
 
 #[tokio::test]
+async fn a_method_that_the_route_does_not_take_fans_nothing_out() {
+    let hits = Hits::default();
+    let counted = hits.clone();
+    let part = service_fn(move |user| {
+        counted.hit();
+        profile(user)
+    });
+    let layer = AggregateLayer::for_http()
+        .part(Profile, part)
+        .asking(|_| 1)
+        .build()
+        .unwrap();
+    let handler = get(|Part(profile): Part<Profile>| async { profile });
+    // On the route's methods: on the router, a 405 would come from behind the layer.
+    let app = Router::new().route("/", handler.route_layer(layer));
+    let server = Server::axum(app).await;
+    for mut client in [client::http1(), client::http2()] {
+        let before = hits.count();
+        for method in [Method::POST, Method::OPTIONS, Method::DELETE] {
+            let (status, _, _) = call(&mut client, method, &server.uri("/")).await;
+            assert_eq!((status, hits.count()), (405, before));
+        }
+        let (status, body, _) = call(&mut client, Method::HEAD, &server.uri("/")).await;
+        assert_eq!((status, body.as_str(), hits.count()), (200, "", before + 1));
+    }
+}
+
+#[tokio::test]
 async fn a_handler_whose_layer_was_forgotten_is_a_500_that_names_the_part() {
     let layer = AggregateLayer::for_http()
         .optional(Recs, service_fn(recommend))

@@ -70,15 +70,16 @@
 //!         .covering(&recs)
 //!     .within(Duration::from_secs(3))
 //!     .build()?;
-//! // Router::new().route("/dashboard", get(dashboard)).route_layer(layer)
+//! // Router::new().route("/dashboard", get(dashboard).route_layer(layer))
 //! # let _ = (layer, dashboard);
 //! # Ok(()) }
 //! ```
 //!
-//! Put it on with `route_layer`, so that a 404 fans nothing out. Elsewhere than on axum a service finds the parts as
-//! `PartValues` in the request's extensions; tonic hands these on. Each part can be taken once, what nobody takes is
-//! dropped with the request, and a handler that asks for a part which no layer declares answers 500 with a text that
-//! names it.
+//! Put it on with `route_layer`, and onto the route's methods, as above: then neither a 404 nor a 405 fans anything out.
+//! (`Router::route_layer` asks the parts for a method that the route does not take, and `layer` for everything.)
+//! Elsewhere than on axum a service finds the parts as `PartValues` in the request's extensions; tonic hands these on.
+//! Each part can be taken once, what nobody takes is dropped with the request, and a handler that asks for a part which
+//! no layer declares answers 500 with a text that names it.
 //!
 //! | form | who composes the answer | gets |
 //! |---|---|---|
