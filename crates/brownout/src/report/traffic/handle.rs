@@ -12,12 +12,7 @@ use tokio::time::Instant;
 
 use crate::core::Verdict;
 
-use super::{
-    builder::TrafficBuilder,
-    judge::Rules,
-    ticket::TrafficTicket,
-    window::{Held, Window},
-};
+use super::{builder::TrafficBuilder, judge::Rules, ticket::TrafficTicket, window::Window};
 
 /// What the calls of a dependency say of it; clones see the same calls.
 ///
@@ -33,8 +28,6 @@ pub(super) struct Shared {
     epoch: Instant,
     /// When to look again, though nothing has failed.
     due: AtomicU64,
-    /// Numbers the looks.
-    looks: AtomicU64,
     /// The number of the last look that reported anything, and what: in the low three bits, 1 + the status.
     said: AtomicU64,
     /// When that will have expired, if it was bad.
@@ -73,7 +66,6 @@ impl Traffic {
             reporter: dependency.reporter(ReporterKind::Traffic, "traffic"),
             epoch: Instant::now(),
             due: AtomicU64::new(0),
-            looks: AtomicU64::new(0),
             said: AtomicU64::new(0),
             until: AtomicU64::new(0),
         }))
@@ -142,9 +134,8 @@ impl Shared {
     /// each failure that only goes on: every report with other numbers in it wakes all who watch the registry.
     #[cold]
     fn look(&self, now: u64, is_due: bool) {
-        // Numbered before the counts are read, so that of two looks at once the one that has seen more wins.
-        let number = 1 + self.looks.fetch_add(1, Relaxed);
-        let held: Held = self.window.held(now);
+        // Of two looks at once the one that has seen more wins.
+        let (number, held) = self.window.look(now);
         let Some(status) = self.rules.judge(held) else {
             return;
         };

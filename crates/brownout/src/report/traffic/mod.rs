@@ -8,6 +8,9 @@ mod service;
 mod ticket;
 mod window;
 
+#[cfg(all(test, brownout_loom))]
+mod loom;
+
 pub(super) mod future;
 
 pub use self::{

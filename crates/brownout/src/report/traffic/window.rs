@@ -1,9 +1,8 @@
 //! A sliding window of time over counts, without a lock.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::time::Duration;
+
+use crate::core::sync::{AtomicU64, Ordering::Relaxed};
 
 /// Sub-buckets of a window.
 const BUCKETS: usize = 10;
@@ -14,6 +13,8 @@ pub(super) struct Window {
     /// How long a sub-bucket is, in nanoseconds.
     bucket: u64,
     buckets: [Bucket; BUCKETS],
+    /// Numbers the looks.
+    looks: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +48,7 @@ impl Window {
         Self {
             bucket: (length / BUCKETS as u64).max(1),
             buckets: Default::default(),
+            looks: AtomicU64::new(0),
         }
     }
 
@@ -77,6 +79,13 @@ impl Window {
     pub(super) fn slow(&self, now: u64) {
         let (number, bucket) = self.bucket(now);
         bucket.slow.add(number, 1);
+    }
+
+    /// What it holds, and the number of this look: one with a higher number has seen all that counted before it was
+    /// taken.
+    pub(super) fn look(&self, now: u64) -> (u64, Held) {
+        let number = 1 + self.looks.fetch_add(1, Relaxed);
+        (number, self.held(now))
     }
 
     pub(super) fn held(&self, now: u64) -> Held {
@@ -135,7 +144,7 @@ fn place(number: u64) -> usize {
     (number % BUCKETS as u64) as usize
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(brownout_loom)))]
 mod tests {
     use super::*;
 
