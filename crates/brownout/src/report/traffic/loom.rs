@@ -47,3 +47,19 @@ fn who_looks_while_a_sub_bucket_begins_sees_nothing_of_the_one_that_had_its_plac
         assert_eq!(window.held(100).failures, 1);
     });
 }
+
+#[test]
+fn of_two_who_count_and_look_the_later_has_seen_both() {
+    explore(|| {
+        let window = Arc::new(Window::new(LENGTH));
+        let other = Arc::clone(&window);
+        let failing = thread::spawn(move || {
+            other.failure(0);
+            other.look(0)
+        });
+        window.failure(0);
+        let looks = [window.look(0), failing.join().unwrap()];
+        let (number, held) = looks.into_iter().max_by_key(|(number, _)| *number).unwrap();
+        assert_eq!((number, held.calls, held.failures), (2, 2, 2));
+    });
+}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::core::sync::{AtomicU64, Ordering::Relaxed};
+use crate::core::sync::{
+    AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
 
 /// Sub-buckets of a window.
 const BUCKETS: usize = 10;
@@ -84,7 +87,8 @@ impl Window {
     /// What it holds, and the number of this look: one with a higher number has seen all that counted before it was
     /// taken.
     pub(super) fn look(&self, now: u64) -> (u64, Held) {
-        let number = 1 + self.looks.fetch_add(1, Relaxed);
+        // So that whoever takes a higher number, wherever it runs, also sees what was counted before the lower ones.
+        let number = 1 + self.looks.fetch_add(1, AcqRel);
         (number, self.held(now))
     }
 
