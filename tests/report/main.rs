@@ -6,3 +6,5 @@
 
 mod degraded;
 mod health;
+mod raw;
+mod wire;
