@@ -6,5 +6,6 @@
 
 mod degraded;
 mod health;
+mod orchestrator;
 mod raw;
 mod wire;
