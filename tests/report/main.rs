@@ -5,6 +5,7 @@
 )]
 
 mod degraded;
+mod depth;
 mod health;
 mod orchestrator;
 mod raw;
