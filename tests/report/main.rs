@@ -9,4 +9,5 @@ mod depth;
 mod health;
 mod orchestrator;
 mod raw;
+mod secrets;
 mod wire;
