@@ -14,6 +14,7 @@ mod clients;
 mod errors;
 mod grpc;
 mod grpc_client;
+mod grpc_heads;
 mod kills;
 mod shapes;
 mod uploads;
