@@ -14,6 +14,7 @@ mod brownout_breaker;
 mod brownout_fallback;
 mod brownout_flag;
 mod brownout_registry;
+mod brownout_stack;
 mod failsafe;
 mod limits;
 mod recloser;
@@ -177,6 +178,7 @@ pub fn all() -> impl Iterator<Item = &'static Subject> {
         brownout_flag::SUBJECTS,
         brownout_registry::SUBJECTS,
         brownout_aggregate::SUBJECTS,
+        brownout_stack::SUBJECTS,
         tower_stack::SUBJECTS,
         tower_resilience::SUBJECTS,
         tower_resilience_health::SUBJECTS,
