@@ -35,6 +35,16 @@ pub enum Ceiling {
     Times(u64, &'static str),
 }
 
+impl Ceiling {
+    /// The subject without which it says nothing.
+    pub const fn leans_on(self) -> Option<&'static str> {
+        match self {
+            Self::AtMost(_) => None,
+            Self::Beyond(_, other) | Self::Times(_, other) => Some(other),
+        }
+    }
+}
+
 /// The least that a second thread must add, where two private counters reach 2.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Floor {
@@ -69,6 +79,12 @@ const NONE: Budget = Budget {
     scaling: None,
 };
 
+/// A layer's law, whatever else it costs.
+const ALLOCATES_NOTHING: Budget = Budget {
+    allocations: Some(0),
+    ..NONE
+};
+
 const fn gated(instructions: Ceiling, scaling: f64) -> Budget {
     Budget {
         instructions: Some(instructions),
@@ -100,10 +116,7 @@ pub const PATHS: &[Path] = &[
     path(
         "breaker-count",
         "breaker closed, count window of 100, success",
-        Budget {
-            allocations: Some(0),
-            ..NONE
-        },
+        ALLOCATES_NOTHING,
     ),
     path(
         "breaker-window",
@@ -128,10 +141,7 @@ pub const PATHS: &[Path] = &[
     path(
         "breaker-window-failure-64",
         "… failure, counted in 64 stripes",
-        Budget {
-            allocations: Some(0),
-            ..NONE
-        },
+        ALLOCATES_NOTHING,
     ),
     path(
         "breaker-window-slow",
@@ -180,18 +190,12 @@ pub const PATHS: &[Path] = &[
     path(
         "pair",
         "breaker with fallback, closed, success",
-        Budget {
-            allocations: Some(0),
-            ..NONE
-        },
+        ALLOCATES_NOTHING,
     ),
     path(
         "pair-open",
         "breaker with fallback, open, the fallback answers",
-        Budget {
-            allocations: Some(0),
-            ..NONE
-        },
+        ALLOCATES_NOTHING,
     ),
     path(
         "flag-enabled",
@@ -238,6 +242,38 @@ pub const PATHS: &[Path] = &[
         "stack of four on success: fallback, breaker, timeout, and flag (ours) or bulkhead (theirs)",
         gated(Ceiling::Beyond(350, "timeout/tower"), 1.7),
     ),
+    path("http", "bare HTTP exchange, body read to its end", NONE),
+    path("health-livez", "`/livez` answered", NONE),
+    path(
+        "health-readyz",
+        "`/readyz` answered, one dependency needed",
+        NONE,
+    ),
+    path("health-word", "`/health` answered with one word", NONE),
+    path(
+        "health-details",
+        "details of three dependencies (ours as the JSON of `/health`, theirs as a list)",
+        NONE,
+    ),
+    path(
+        "health-passed",
+        "HTTP exchange through the health layer, another path",
+        ALLOCATES_NOTHING,
+    ),
+    path(
+        "degraded-passed",
+        "HTTP exchange through the layer that collects marks, none made",
+        Budget {
+            // The one collector of a request.
+            allocations: Some(1),
+            ..NONE
+        },
+    ),
+    path(
+        "report-success",
+        "passive report, success",
+        ALLOCATES_NOTHING,
+    ),
     path("timeout", "timeout", NONE),
     path("retry", "retry", NONE),
     path("load-shed", "load shed", NONE),
@@ -255,6 +291,7 @@ pub const PATHS: &[Path] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::subjects;
     use std::collections::HashSet;
 
     #[test]
@@ -264,15 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_leans_on_another_subject_names_a_row() {
+    fn a_budget_that_leans_on_another_subject_names_it() {
         for path in PATHS {
-            if let Some(Ceiling::Beyond(_, other) | Ceiling::Times(_, other)) =
-                path.budget.instructions
-            {
-                let row = other.split_once('/').map_or(other, |(row, _)| row);
+            if let Some(other) = path.budget.instructions.and_then(Ceiling::leans_on) {
                 assert!(
-                    find(row).is_some(),
-                    "{} leans on {other}, which no row has",
+                    subjects::find(other).is_some(),
+                    "{} leans on {other}, which is not measured",
                     path.id
                 );
             }

@@ -188,7 +188,11 @@ mod tests {
     #[test]
     fn what_is_at_the_budget_is_within_it() {
         assert_eq!(
-            instructions(&Run::default(), &figures(70, 0.0, 1.9), Ceiling::AtMost(70)),
+            instructions(
+                &Run::of(Vec::new()),
+                &figures(70, 0.0, 1.9),
+                Ceiling::AtMost(70)
+            ),
             None
         );
         assert_eq!(allocations(&figures(70, 1.0, 1.9), 1), None);
@@ -196,7 +200,11 @@ mod tests {
 
     #[test]
     fn one_instruction_too_many_is_a_miss() {
-        let verdict = instructions(&Run::default(), &figures(71, 0.0, 1.9), Ceiling::AtMost(70));
+        let verdict = instructions(
+            &Run::of(Vec::new()),
+            &figures(71, 0.0, 1.9),
+            Ceiling::AtMost(70),
+        );
         assert!(verdict.is_some_and(|(missed, text)| missed && text.contains("at most 70")));
     }
 
@@ -218,14 +226,31 @@ mod tests {
             instructions: Figure::Unknown("no valgrind".to_owned()),
             ..figures(0, 0.0, 1.9)
         };
-        let verdict = instructions(&Run::default(), &unknown, Ceiling::AtMost(70));
+        let verdict = instructions(&Run::of(Vec::new()), &unknown, Ceiling::AtMost(70));
         assert!(verdict.is_some_and(|(missed, text)| !missed && text.contains("no valgrind")));
+    }
+
+    #[test]
+    fn what_a_stack_may_cost_is_its_difference_to_the_layer_that_is_not_ours() {
+        let timeout = run("timeout/tower", Shape::Reused, figures(144, 0.0, 1.9));
+        let budget = Ceiling::Beyond(350, "timeout/tower");
+        assert_eq!(
+            instructions(&timeout, &figures(494, 0.0, 1.9), budget),
+            None
+        );
+        assert_eq!(
+            instructions(&timeout, &figures(495, 0.0, 1.9), budget),
+            Some((
+                true,
+                "495 instructions, at most 494 (350 beyond the 144 of timeout/tower)".to_owned()
+            ))
+        );
     }
 
     #[test]
     fn a_budget_cannot_lean_on_what_was_left_out() {
         let verdict = instructions(
-            &Run::default(),
+            &Run::of(Vec::new()),
             &figures(0, 0.0, 1.9),
             Ceiling::Beyond(350, "timeout/tower"),
         );

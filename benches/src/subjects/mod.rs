@@ -14,7 +14,9 @@ mod brownout_breaker;
 mod brownout_fallback;
 mod brownout_flag;
 mod brownout_registry;
+mod brownout_report;
 mod brownout_stack;
+mod exchange;
 mod failsafe;
 mod limits;
 mod recloser;
@@ -178,6 +180,7 @@ pub fn all() -> impl Iterator<Item = &'static Subject> {
         brownout_flag::SUBJECTS,
         brownout_registry::SUBJECTS,
         brownout_aggregate::SUBJECTS,
+        brownout_report::SUBJECTS,
         brownout_stack::SUBJECTS,
         tower_stack::SUBJECTS,
         tower_resilience::SUBJECTS,

@@ -11,6 +11,7 @@ use crate::drive::{Drive, OpDrive, finish, runtime};
 pub(super) const SUBJECTS: &[Subject] = &[
     Subject::operation("health-status", Column::TowerResilience, status_by_name),
     Subject::operation("health-pick", Column::TowerResilience, healthy_of_three),
+    Subject::operation("health-details", Column::TowerResilience, details),
 ];
 
 fn status_by_name() -> Box<dyn Drive> {
@@ -21,6 +22,12 @@ fn status_by_name() -> Box<dyn Drive> {
 fn healthy_of_three() -> Box<dyn Drive> {
     let health = checked();
     OpDrive::boxed(move || finish(health.get_healthy()))
+}
+
+// A list: it has no answer over HTTP.
+fn details() -> Box<dyn Drive> {
+    let health = checked();
+    OpDrive::boxed(move || finish(health.get_health_details()))
 }
 
 /// Looked at once, so that every resource is known to be healthy, and not disturbed by a check while it is measured.
