@@ -274,6 +274,11 @@ pub const PATHS: &[Path] = &[
         "passive report, success",
         ALLOCATES_NOTHING,
     ),
+    path(
+        "axum-stack",
+        "axum route with the whole stack around it (floor: the bare route)",
+        NONE,
+    ),
     path("timeout", "timeout", NONE),
     path("retry", "retry", NONE),
     path("load-shed", "load shed", NONE),

@@ -2,14 +2,16 @@
 
 use serde::Serialize;
 
-use crate::figure::Figures;
+use crate::figure::{Figure, Figures};
 use crate::gate::Finding;
+use crate::load::Served;
 use crate::measure::Run;
 
 /// The report as it is written to `report.json`.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     readings: Vec<Reading<'a>>,
+    served: &'a Figure<Served>,
     findings: &'a [Finding],
 }
 
@@ -34,14 +36,18 @@ pub fn text(run: &Run, findings: &[Finding]) -> Result<String, serde_json::Error
             figures: &reading.figures,
         })
         .collect();
-    serde_json::to_string_pretty(&Report { readings, findings })
+    serde_json::to_string_pretty(&Report {
+        readings,
+        served: run.served(),
+        findings,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::drive::Shape;
-    use crate::figure::Figure;
+    use crate::load::interval::Interval;
     use crate::measure;
     use crate::subjects::find;
 
@@ -70,5 +76,27 @@ mod tests {
         );
         assert_eq!(reading["allocations"], 0.0);
         assert!(reading["scaling"].is_null());
+    }
+
+    #[test]
+    fn what_a_server_kept_is_an_object_with_its_interval() {
+        let served = Served {
+            bare: 40_000.0,
+            whole: 39_600.0,
+            share: Interval {
+                low: 0.985,
+                median: 0.99,
+                high: 0.995,
+            },
+            pairs: 24,
+            confidence: 0.95,
+        };
+        let run = Run::of(Vec::new()).with_served(Figure::Known(served));
+        let json: serde_json::Value =
+            serde_json::from_str(&text(&run, &[]).expect("figures are plain data"))
+                .expect("is JSON");
+        assert_eq!(json["served"]["bare"], 40_000.0);
+        assert_eq!(json["served"]["share"]["low"], 0.985);
+        assert_eq!(json["served"]["pairs"], 24);
     }
 }

@@ -33,6 +33,7 @@ pub mod drive;
 pub mod figure;
 pub mod gate;
 pub mod json;
+pub mod load;
 pub mod measure;
 pub mod scaling;
 pub mod subjects;

@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::drive::Shape;
 use crate::figure::{Figure, Figures};
+use crate::load::Served;
 use crate::subjects::{Column, Subject};
 use crate::{alloc, count, scaling, time};
 
@@ -41,8 +42,11 @@ pub struct Reading {
 }
 
 /// The readings of one run.
-#[derive(Debug, Clone, Default)]
-pub struct Run(Vec<Reading>);
+#[derive(Debug, Clone)]
+pub struct Run {
+    readings: Vec<Reading>,
+    served: Figure<Served>,
+}
 
 impl Run {
     /// Measures `subjects` by `plan`, telling `progress` what is being done.
@@ -53,7 +57,9 @@ impl Run {
             .filter(|(subject, shape)| subject.has(*shape))
             .collect();
 
-        progress("instructions, by callgrind");
+        if !wanted.is_empty() {
+            progress("instructions, by callgrind");
+        }
         let mut instructions = count_all(&wanted, plan);
         let mut readings = Vec::with_capacity(wanted.len());
         for (index, (subject, shape)) in wanted.into_iter().enumerate() {
@@ -79,17 +85,30 @@ impl Run {
                 figures,
             });
         }
-        Self(readings)
+        Self::of(readings)
     }
 
     /// A run made of known readings.
     pub fn of(readings: Vec<Reading>) -> Self {
-        Self(readings)
+        Self {
+            readings,
+            served: Figure::Skipped,
+        }
+    }
+
+    /// The same, with what a server under load kept of its rate.
+    pub fn with_served(self, served: Figure<Served>) -> Self {
+        Self { served, ..self }
     }
 
     /// All readings, in the order of measuring.
     pub fn readings(&self) -> &[Reading] {
-        &self.0
+        &self.readings
+    }
+
+    /// What a server under load kept of its rate.
+    pub fn served(&self) -> &Figure<Served> {
+        &self.served
     }
 
     /// What was read for a row and column.
@@ -99,14 +118,20 @@ impl Run {
                 && reading.subject.column == column
                 && reading.shape == shape
         };
-        self.0.iter().find(cell).map(|reading| &reading.figures)
+        self.readings
+            .iter()
+            .find(cell)
+            .map(|reading| &reading.figures)
     }
 
     /// What was read for a subject's id, in the reused shape.
     pub fn find(&self, id: &str) -> Option<&Figures> {
         let same =
             |reading: &&Reading| reading.shape == Shape::Reused && reading.subject.id() == id;
-        self.0.iter().find(same).map(|reading| &reading.figures)
+        self.readings
+            .iter()
+            .find(same)
+            .map(|reading| &reading.figures)
     }
 }
 

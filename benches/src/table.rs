@@ -6,6 +6,7 @@ use crate::budget::{Budget, Ceiling, Floor, PATHS, Path};
 use crate::drive::Shape;
 use crate::figure::{Figure, Figures, Nanoseconds, Scaling};
 use crate::gate::Finding;
+use crate::load;
 use crate::measure::Run;
 use crate::subjects::Column;
 
@@ -14,8 +15,19 @@ Each cell: **instructions** a call (callgrind) · **allocations** a call · call
 one instance ÷ one thread · **nanoseconds** a call (10th to 90th percentile of many batches, never asserted). One run, one machine; \
 the inner service is a ready future. `–` was not asked for, `?` could not be measured (reasons below).";
 
-/// The table as Markdown, with its legend, what could not be measured and why, and what is wrong.
+/// The run as Markdown: the table with its legend, what could not be measured and why, what is wrong, and what a server
+/// under load kept.
 pub fn markdown(run: &Run, findings: &[Finding]) -> String {
+    let mut text = if run.readings().is_empty() {
+        String::new()
+    } else {
+        costs(run) + &notes(run, findings)
+    };
+    text.push_str(&load::section::markdown(run.served()));
+    text
+}
+
+fn costs(run: &Run) -> String {
     let columns: Vec<_> = Column::ALL
         .into_iter()
         .filter(|column| has_column(run, *column))
@@ -42,7 +54,6 @@ pub fn markdown(run: &Run, findings: &[Finding]) -> String {
         }
         text.push('\n');
     }
-    text.push_str(&notes(run, findings));
     text
 }
 
@@ -141,13 +152,13 @@ fn nanoseconds(time: f64) -> String {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a time for people to read"
+    reason = "a figure for people to read"
 )]
-fn whole(time: f64) -> u64 {
-    time.round() as u64
+pub(crate) fn whole(figure: f64) -> u64 {
+    figure.round() as u64
 }
 
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -2,8 +2,10 @@
 #![allow(clippy::expect_used, reason = "a test stops where its set-up fails")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn report(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_report"))
@@ -86,4 +88,144 @@ fn without_valgrind_the_table_says_so_and_goes_on() {
         "{markdown}"
     );
     assert!(markdown.contains("| ? · 0 ·"), "{markdown}");
+}
+
+#[test]
+fn what_a_budget_leans_on_is_measured_with_it() {
+    let out = folder("leaning");
+    let filter = "breaker-window-metrics/brownout";
+    let output = report(&[
+        "--check",
+        "--filter",
+        filter,
+        "--out",
+        &out.to_string_lossy(),
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("measuring breaker-window/brownout"), "{said}");
+    assert!(!said.contains("left out of this run"), "{said}");
+}
+
+#[test]
+fn a_server_answers_until_whoever_started_it_is_gone() {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_report"))
+        .args(["--serve", "whole"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server can be started");
+    let mut uri = String::new();
+    BufReader::new(server.stdout.take().expect("is piped"))
+        .read_line(&mut uri)
+        .expect("the server tells its address");
+    let address = uri
+        .trim()
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream
+        .write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("the server reads");
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .expect("the server answers");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    drop(server.stdin.take());
+    assert!(server.wait().expect("the server ends").success());
+}
+
+#[test]
+fn a_route_that_does_not_exist_is_not_served() {
+    let output = report(&["--serve", "half"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no route is called `half`"));
+}
+
+/// The report's row of served requests, with this script in the place of the load.
+#[cfg(unix)]
+fn served(name: &str, script: &str) -> (Output, serde_json::Value) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let out = folder(name);
+    fs::create_dir_all(&out).expect("a folder can be made");
+    let wrk = out.join("wrk");
+    fs::write(&wrk, format!("#!/bin/sh\n{script}\n")).expect("a script can be written");
+    fs::set_permissions(&wrk, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let output = Command::new(env!("CARGO_BIN_EXE_report"))
+        .args(["--rows", "served", "--out"])
+        .arg(&out)
+        .env("PATH", &out)
+        .output()
+        .expect("the report can be started");
+    let json = fs::read_to_string(out.join("report.json")).expect("the JSON was written");
+    (output, serde_json::from_str(&json).expect("it is JSON"))
+}
+
+#[cfg(unix)]
+#[test]
+fn both_servers_are_loaded_in_pairs_and_their_share_is_reported() {
+    let (output, json) = served("served", "echo 'Requests/sec: 2000.5'");
+    assert!(output.status.success());
+    let markdown = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        markdown.contains("| 100.0 % (100.0–100.0 %) | ≥ 98 % |"),
+        "{markdown}"
+    );
+    assert_eq!(json["served"]["pairs"], 24);
+    assert_eq!(json["served"]["bare"], 2_000.5);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_load_that_cannot_be_read_is_no_figure_and_no_failure() {
+    for (name, script, why) in [
+        (
+            "garbage",
+            "echo garbage",
+            "wrk named no requests per second",
+        ),
+        (
+            "refused",
+            "echo 'unable to connect' >&2; exit 1",
+            "wrk failed: unable to connect",
+        ),
+        (
+            "errors",
+            "echo 'Non-2xx or 3xx responses: 7'; echo 'Requests/sec: 9.0'",
+            "wrk counted more than answers: Non-2xx or 3xx responses: 7",
+        ),
+    ] {
+        let (output, json) = served(name, script);
+        assert!(output.status.success(), "{name}");
+        assert_eq!(json["served"]["not_measured"], why);
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains(why),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn without_a_load_tool_the_report_says_so_and_goes_on() {
+    let out = folder("without-wrk");
+    let output = Command::new(env!("CARGO_BIN_EXE_report"))
+        .args(["--rows", "served", "--out"])
+        .arg(&out)
+        .env("PATH", "")
+        .output()
+        .expect("the report can be started");
+    assert!(output.status.success());
+    let markdown = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        markdown.contains("requests a second not measured: wrk is not installed"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn a_check_puts_no_server_under_load() {
+    let output = report(&["--check", "--rows", "served"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing is left to measure"));
 }

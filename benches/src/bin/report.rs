@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use brownout_benches::budget::PATHS;
 use brownout_benches::drive::Shape;
 use brownout_benches::measure::{Callgrind, Plan, Run};
-use brownout_benches::subjects::{self, Subject};
-use brownout_benches::{count, gate, json, table};
+use brownout_benches::subjects::{self, Column, Subject};
+use brownout_benches::{budget, count, gate, json, load, table};
 use clap::Parser;
 
 /// What a call costs: our layers beside the peers.
@@ -39,17 +39,22 @@ struct Options {
     /// Used by the report itself, with `--marked`.
     #[arg(long, value_name = "SHAPE", hide = true)]
     shape: Option<String>,
+    /// Used by the report itself: be the server under load, until standard input ends.
+    #[arg(long, value_name = "NAME", hide = true)]
+    serve: Option<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = match &options.marked {
-        Some(id) => marked(id, options.shape.as_deref().unwrap_or_default()),
-        None if options.list => {
-            list();
-            Ok(ExitCode::SUCCESS)
-        }
-        None => report(&options),
+    let outcome = if let Some(id) = &options.marked {
+        marked(id, options.shape.as_deref().unwrap_or_default())
+    } else if let Some(name) = &options.serve {
+        serve(name)
+    } else if options.list {
+        list();
+        Ok(ExitCode::SUCCESS)
+    } else {
+        report(&options)
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -67,6 +72,12 @@ fn marked(id: &str, shape: &str) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn serve(name: &str) -> Result<ExitCode, String> {
+    let routes = load::routes(name).ok_or_else(|| format!("no route is called `{name}`"))?;
+    load::serve(routes).map_err(|error| format!("the server cannot serve: {error}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn list() {
     for path in PATHS {
         println!("{} ({})", path.id, path.title);
@@ -74,18 +85,24 @@ fn list() {
             println!("    {}", subject.id());
         }
     }
+    println!("{} ({})", load::ROW, load::TITLE);
 }
 
 fn report(options: &Options) -> Result<ExitCode, String> {
-    let wanted = wanted(options)?;
+    let wanted = Wanted::of(options)?;
     let plan = Plan {
         deterministic: options.check,
         callgrind: callgrind(&options.out),
     };
-    let run = Run::new(&wanted, &plan, |doing| eprintln!("measuring {doing}"));
+    let progress = |doing: &str| eprintln!("measuring {doing}");
+    let mut run = Run::new(&wanted.subjects, &plan, progress);
     if let Ok(Callgrind { scratch, .. }) = &plan.callgrind {
         // What is left behind is only untidy: no later run reads it.
         let _ = fs::remove_dir_all(scratch);
+    }
+    if wanted.load {
+        progress(load::TITLE);
+        run = run.with_served(load::measure(&this_program()?));
     }
     let findings = gate::findings(&run);
 
@@ -111,37 +128,53 @@ fn report(options: &Options) -> Result<ExitCode, String> {
     })
 }
 
-fn wanted(options: &Options) -> Result<Vec<&'static Subject>, String> {
-    for row in &options.rows {
-        if !PATHS.iter().any(|path| path.id == row) {
-            return Err(format!("no row is called `{row}`; `--list` names them all"));
+/// What is measured in one run.
+struct Wanted {
+    subjects: Vec<&'static Subject>,
+    load: bool,
+}
+
+impl Wanted {
+    /// What was asked for by row and by name, and what the budgets of that lean on.
+    fn of(options: &Options) -> Result<Self, String> {
+        for row in &options.rows {
+            if row != load::ROW && budget::find(row).is_none() {
+                return Err(format!("no row is called `{row}`; `--list` names them all"));
+            }
         }
+        let row = |row: &str| options.rows.is_empty() || options.rows.iter().any(|one| one == row);
+        let name = |id: &str| options.filter.as_ref().is_none_or(|text| id.contains(text));
+        let asked = |subject: &Subject| row(subject.path) && name(&subject.id());
+        let leans: Vec<_> = subjects::all()
+            .filter(|subject| subject.column == Column::Brownout && asked(subject))
+            .filter_map(|subject| budget::find(subject.path)?.budget.instructions?.leans_on())
+            .collect();
+        let wanted = Self {
+            subjects: subjects::all()
+                .filter(|subject| asked(subject) || leans.contains(&subject.id().as_str()))
+                .collect(),
+            load: !options.check && row(load::ROW) && name(load::ROW),
+        };
+        if wanted.subjects.is_empty() && !wanted.load {
+            return Err(
+                "nothing is left to measure; `--list` names every row and subject".to_owned(),
+            );
+        }
+        Ok(wanted)
     }
-    let wanted: Vec<_> = subjects::all()
-        .filter(|subject| {
-            options.rows.is_empty() || options.rows.iter().any(|row| row == subject.path)
-        })
-        .filter(|subject| {
-            options
-                .filter
-                .as_ref()
-                .is_none_or(|text| subject.id().contains(text))
-        })
-        .collect();
-    if wanted.is_empty() {
-        return Err("nothing is left to measure; `--list` names every row and subject".to_owned());
-    }
-    Ok(wanted)
 }
 
 fn callgrind(out: &Path) -> Result<Callgrind, String> {
     count::available()?;
-    let program = std::env::current_exe()
-        .map_err(|error| format!("this program cannot find itself: {error}"))?;
+    let program = this_program()?;
     // Of this process alone: a part that an earlier run left there must not be taken for this one's.
     let scratch = out.join(format!("callgrind-{}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
     Ok(Callgrind { program, scratch })
+}
+
+fn this_program() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

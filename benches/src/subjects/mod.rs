@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::drive::{Answer, Drive, Shape};
 
+mod axum_stack;
 pub mod backend;
 mod brownout_aggregate;
 mod brownout_breaker;
@@ -182,6 +183,7 @@ pub fn all() -> impl Iterator<Item = &'static Subject> {
         brownout_aggregate::SUBJECTS,
         brownout_report::SUBJECTS,
         brownout_stack::SUBJECTS,
+        axum_stack::SUBJECTS,
         tower_stack::SUBJECTS,
         tower_resilience::SUBJECTS,
         tower_resilience_health::SUBJECTS,
