@@ -25,6 +25,9 @@ enum Source {
     },
 }
 
+/// What needs more than the step `bench`: putting servers under load, which `cargo xtask bench` does and no step.
+pub(crate) const LOAD: &str = "load";
+
 /// Everything the steps need beyond a Rust toolchain and a C compiler.
 const TOOLS: &[Tool] = &[
     Tool {
@@ -32,6 +35,12 @@ const TOOLS: &[Tool] = &[
         source: Source::Apt("valgrind"),
         needed_by: &["bench"],
         reason: "counts instructions, the one cost that is the same on every machine",
+    },
+    Tool {
+        program: "wrk",
+        source: Source::Apt("wrk"),
+        needed_by: &[LOAD],
+        reason: "puts servers under load, to see what a stack leaves of their requests per second",
     },
     Tool {
         program: "cargo-deny",
@@ -182,7 +191,8 @@ mod tests {
         for tool in TOOLS {
             assert!(!tool.needed_by.is_empty(), "{tool:?}");
             for name in tool.needed_by {
-                assert!(STEPS.iter().any(|step| step.name == *name), "{tool:?}");
+                let known = *name == LOAD || STEPS.iter().any(|step| step.name == *name);
+                assert!(known, "{tool:?}");
             }
         }
     }

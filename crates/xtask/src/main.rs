@@ -91,12 +91,25 @@ fn perform(task: &Task) -> Result<(), Failure> {
 }
 
 fn bench(workspace: &Workspace, args: &[OsString]) -> Result<(), Failure> {
-    install::ensure_for(&["bench"])?;
+    if loads(args) {
+        install::ensure_for(&["bench", install::LOAD])?;
+    } else {
+        install::ensure_for(&["bench"])?;
+    }
     let mut report = Cmd::cargo(workspace, steps::BENCH_REPORT);
     for arg in args {
         report = report.arg(arg);
     }
     report.run()
+}
+
+/// Whether the report will put servers under load: it does so unless it is told of other rows, or to measure nothing
+/// that takes time.
+fn loads(args: &[OsString]) -> bool {
+    let args = || args.iter().map(|arg| arg.to_string_lossy());
+    let quiet = args().any(|arg| matches!(&*arg, "--check" | "--list" | "--help" | "-h"));
+    let narrowed = args().any(|arg| arg.starts_with("--rows") || arg.starts_with("--filter"));
+    !quiet && (!narrowed || args().any(|arg| arg.contains("served")))
 }
 
 fn step_names() -> PossibleValuesParser {
@@ -118,6 +131,19 @@ mod tests {
     fn only_takes_the_names_of_steps() {
         assert!(Cli::try_parse_from(["xtask", "test", "--only", "clippy"]).is_ok());
         assert!(Cli::try_parse_from(["xtask", "test", "--only", "clipy"]).is_err());
+    }
+
+    #[test]
+    fn the_load_is_installed_only_for_a_report_that_uses_it() {
+        let loads = |args: &[&str]| loads(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(loads(&[]));
+        assert!(loads(&["--out", "elsewhere"]));
+        assert!(loads(&["--rows", "bare,served"]));
+        assert!(loads(&["--rows=served"]));
+        assert!(!loads(&["--rows", "bare"]));
+        assert!(!loads(&["--filter=/seatbelt"]));
+        assert!(!loads(&["--check"]));
+        assert!(!loads(&["--list"]));
     }
 
     #[test]
