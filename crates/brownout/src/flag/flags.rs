@@ -72,8 +72,11 @@ impl Flags {
 
     pub(super) fn add(&self, described: Description) -> Result<Flag, ConfigError> {
         let name: Arc<str> = described.name.as_str().into();
-        let refused =
-            |allowed: String| ConfigError::new("name", format_args!("{name:.64}"), allowed);
+        // Quoted: what is no name may hold anything, line breaks too.
+        let refused = |allowed: String| {
+            let given = format!("{:?}", name.chars().take(64).collect::<String>());
+            ConfigError::new("name", given, allowed)
+        };
         let taken =
             || refused("a flag of that name exists already; `Flags::get` finds it".to_owned());
         if self.get(&name).is_some() {

@@ -86,8 +86,15 @@ fn a_name_is_valid_and_nobody_elses() {
     let error = flags.builder("ml_recs").build().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`name` cannot be ml_recs: a flag of that name exists already; `Flags::get` finds it"
+        "`name` cannot be \"ml_recs\": a flag of that name exists already; `Flags::get` finds it"
     );
+}
+
+#[test]
+fn a_name_that_is_none_forges_no_line_of_a_log() {
+    let forged = "ml_recs\nERROR all is lost";
+    let error = Flags::new(&registry()).flag(forged).unwrap_err();
+    assert_eq!(error.to_string().lines().count(), 1);
 }
 
 #[test]
