@@ -9,7 +9,7 @@ use std::{
 
 use pin_project::pin_project;
 
-use crate::core::{Observe, Settle, Verdict, unwind::OnUnwind};
+use crate::core::{Observe, Settle, unwind::OnUnwind};
 
 use super::ticket::TrafficTicket;
 
@@ -44,7 +44,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // A panic inside is the dependency's failure; one in the classifier, below, is not.
-        let unwinding = OnUnwind(|| this.ticket.settle(Verdict::Failure));
+        let unwinding = OnUnwind(|| this.ticket.take().failure());
         let polled = this.future.poll(cx);
         unwinding.disarm();
         let outcome = ready!(polled);

@@ -5,7 +5,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::core::{Observe, Settle, Verdict, unwind::OnUnwind};
+use crate::core::{Observe, Settle, unwind::OnUnwind};
 
 use super::{future::ReportFuture, handle::Traffic, ticket::TrafficTicket};
 
@@ -73,7 +73,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let mut ticket = self.traffic.begin();
-        let unwinding = OnUnwind(|| ticket.settle(Verdict::Failure));
+        let unwinding = OnUnwind(|| ticket.take().failure());
         let future = self.inner.call(request);
         unwinding.disarm();
         ReportFuture::new(future, ticket, self.observe.clone())

@@ -7,6 +7,24 @@ use crate::core::{Settle, Verdict};
 use super::handle::Shared;
 
 /// One call that a [`Traffic`](super::Traffic) waits to hear of. Dropped unsettled, it counts for nothing.
+///
+/// ```
+/// use brownout::{Registry, report::Traffic};
+///
+/// # fn query() -> Result<u32, std::io::Error> { Ok(7) }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = Registry::new();
+/// let traffic = Traffic::new(&registry.dependency("users").register()?);
+///
+/// let ticket = traffic.begin();
+/// match query() {
+///     Ok(_) => ticket.success(),
+///     Err(_) => ticket.failure(),
+/// }
+/// assert_eq!(traffic.stats().calls, 1);
+/// # Ok(()) }
+/// ```
+#[must_use = "a ticket that is dropped counts for nothing"]
 pub struct TrafficTicket {
     traffic: Option<Arc<Shared>>,
     begun: Instant,
@@ -22,6 +40,21 @@ impl TrafficTicket {
             begun: Instant::now(),
             took: None,
         }
+    }
+
+    /// The call succeeded.
+    pub fn success(self) {
+        self.settle(Verdict::Success);
+    }
+
+    /// The call failed.
+    pub fn failure(self) {
+        self.settle(Verdict::Failure);
+    }
+
+    /// Reports the verdict.
+    pub fn settle(mut self, verdict: Verdict) {
+        Settle::settle(&mut self, verdict);
     }
 }
 
