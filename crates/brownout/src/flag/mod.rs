@@ -61,6 +61,31 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # On a server, or in front of a client
+//!
+//! [`for_http`](FlagLayer::for_http) and [`for_grpc`](FlagLayer::for_grpc) judge by status, and refuse by answers: a 503
+//! with `Retry-After`, `UNAVAILABLE`. Whoever stands in is a service with the same answers and errors as the full one.
+#![cfg_attr(feature = "http", doc = "```")]
+#![cfg_attr(not(feature = "http"), doc = "```ignore")]
+//! use brownout::{Registry, flag::{FlagLayer, Flags}, registry::FeatureState};
+//! use http::{Request, Response};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! # let picked = service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new("picked for you".to_owned())) });
+//! # let simple = service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new("bestsellers".to_owned())) });
+//! let flag = Flags::new(&Registry::new()).flag("ml_recommendations")?;
+//! let page = ServiceBuilder::new()
+//!     .layer(FlagLayer::for_http(flag.clone()).degraded(simple).fall_through())
+//!     .service(picked);
+//!
+//! flag.configure(FeatureState::Disabled); // and nothing stands in for that
+//! let answer = page.oneshot(Request::new(String::new())).await?;
+//! assert_eq!(answer.status(), 503);
+//! # Ok(()) }
+//! // On axum: get(picked).route_layer(FlagLayer::for_http(flag).degraded(get(simple)).fall_through())
+//! ```
+//!
 //! Code that is no tower service asks the flag itself: [`Flag::state`] reads it, [`Flag::admit`] gives a [`Ticket`] for
 //! one call of the full feature.
 //!

@@ -13,6 +13,9 @@ use super::body::LocalBody;
 ///
 /// The document names the dependency only by its public name, and the answer's extensions carry the [`Rejected`].
 /// `Retry-After` is in seconds, rounded up, with up to a fifth of jitter (RFC 9110, section 10.2.3).
+///
+/// The answer to a HEAD has the document too, which the server has to leave out: axum's routes do, and so does hyper on
+/// HTTP/1. On HTTP/2 hyper leaves that to its service, as it does for whatever a handler answers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unavailable(());
 

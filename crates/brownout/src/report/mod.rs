@@ -56,14 +56,15 @@
 //! | fewer than [20 calls](TrafficBuilder::min_calls), some of which failed | what was said before, until it expires |
 //!
 //! Calls are judged as by a breaker: at the head of the answer or at the end of its body, refusals of layers further in
-//! and 4xx are neutral, what was dropped counts for nothing. Latency runs to the head.
+//! and 4xx are neutral. What was dropped counts for nothing, so a timeout belongs *inside* the layer, where it is a failure.
+//! Latency runs to the head.
 //!
 //! For checks that do not wait for traffic, [`probe`] makes any service a probe of the registry.
 //!
 //! # By default
-//!//!
+//!
 //! ```
-//! # use brownout::{Registry, report::HealthLayer};
+//! # use brownout::{Registry, report::{DegradedLayer, HealthLayer}};
 //! # use http::{Request, Response};
 //! # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
@@ -71,6 +72,7 @@
 //!
 //! let service = ServiceBuilder::new()
 //!     .layer(HealthLayer::new(&registry))
+//!     .layer(DegradedLayer::new())
 //!     .service(service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new("hello".to_owned())) }));
 //!
 //! let request = Request::get("/health").body(String::new())?;
@@ -79,6 +81,10 @@
 //! assert_eq!(answer.headers()["content-type"], "application/health+json");
 //! # Ok(()) }
 //! ```
+//!
+//! On axum both go onto the finished router, `Router::layer`, and so onto every route, those that do not exist among them.
+//! Of several calls of `layer` the last is outermost: `router.layer(DegradedLayer::new()).layer(HealthLayer::new(&registry))`.
+//! The health paths need no routes.
 //!
 //! # Customised
 //!
