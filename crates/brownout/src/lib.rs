@@ -32,6 +32,7 @@
 //! | [`flag`] | features that step back when they fail, when the system is degraded, or when people say so |
 //! | [`aggregate`] | asks several services for parts of one answer, which comes even when some are missing |
 //! | [`report`] | says how the process and its dependencies are, to orchestrators, dashboards and callers |
+//! | `metrics` | what all of them count, for an exporter |
 //! | [`registry`] | the health registry: dependencies, reports, probes, overrides, the degradation level, events |
 //! | [`core`] | what the patterns are built from: verdicts, classifiers, refusals |
 //! | `http`, `grpc` | what judging and refusing need on these protocols |

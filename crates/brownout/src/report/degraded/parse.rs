@@ -175,6 +175,43 @@ mod tests {
         assert_eq!(marks(&text), Some(vec![full, plain]));
     }
 
+    proptest::proptest! {
+        /// Of names that are not public ones, what can stand in a header is left.
+        #[test]
+        fn whatever_a_mark_is_called_it_is_read_as_it_was_written(
+            names in proptest::collection::vec("\\PC{0,40}", 1..4),
+            tier in "\\PC{0,40}",
+            age in proptest::option::of(0_u64..u64::MAX),
+        ) {
+            let written = |text: &str| text.chars().filter(|c| (' '..='~').contains(c)).collect::<String>();
+            let is_seen = |text: &String| text.bytes().any(|byte| byte.is_ascii_graphic());
+            let mut given = Vec::new();
+            let mut expected = Some(Vec::new());
+            for name in names {
+                let mut mark = Degraded::new(DegradeReason::Unreachable);
+                mark.dependency = Some(name.as_str().into());
+                mark.tier = Some(tier.as_str().into());
+                mark.age = age.map(Duration::from_secs);
+                given.push(mark.to_string());
+                mark.dependency = Some(written(&name).into());
+                mark.tier = Some(written(&tier)).filter(is_seen).map(Into::into);
+                mark.age = age.map(|age| Duration::from_secs(age.min(999_999_999_999_999)));
+                // A member without a name makes the whole no list of marks.
+                expected = expected.filter(|_| is_seen(&written(&name)));
+                if let Some(expected) = &mut expected {
+                    expected.push(mark);
+                }
+            }
+            proptest::prop_assert_eq!(marks(&given.join(", ")), expected);
+        }
+
+        #[test]
+        fn no_text_is_too_odd_to_be_read(text in "[a-z\"\\\\;=,. *0-9?:()ä-]{0,60}") {
+            let read = marks(&text);
+            proptest::prop_assert!(read.is_none_or(|marks| marks.len() <= Marks::MAX));
+        }
+    }
+
     #[test]
     fn every_reason_is_read_again() {
         for text in [

@@ -72,6 +72,8 @@ impl HealthLayer {
     /// ([`status_without_traffic`](Dependency::status_without_traffic)): a process without requests could not learn by
     /// them that the dependency is back.
     ///
+    /// What only a probe can say is known once somebody [drives](Registry::drive) the registry.
+    ///
     /// There is no such setting for liveness. A process is not restarted because something else is down.
     pub fn ready_when(self, dependency: &Dependency) -> Self {
         self.with(|state| state.needed.push(Arc::new(Needed::new(dependency.clone()))))
