@@ -11,7 +11,8 @@ pub(super) struct Outside {
     pub(super) imposed: OverrideCell<FeatureState>,
     /// The dependency that the feature calls.
     dependency: Option<Dependency>,
-    /// Whether the level was raised by that dependency's own traffic, and has not come down since.
+    /// Whether the level was raised by that dependency's own traffic, and has not come down or been as bad for another
+    /// reason since.
     excused: AtomicBool,
 }
 
@@ -36,7 +37,8 @@ impl Outside {
     /// The level that the flag's gates act on. May let the registry catch up, so call it with no lock held.
     ///
     /// It is the system's, unless that is as bad as it is only for what the own dependency's traffic says. For a dwell
-    /// they are still to blame after they have closed, which is why the excuse lasts until the level has come down.
+    /// they are still to blame after they have closed, which is why the excuse lasts until the level has come down; or
+    /// until something else has made it as bad, whose dwell counts as ever.
     pub(super) fn level(&self, settings: &Settings) -> DegradationLevel {
         let level = self.registry.level();
         let Some(dependency) = &self.dependency else {
@@ -58,6 +60,7 @@ impl Outside {
             self.excused.store(true, Relaxed);
             without
         } else {
+            self.excused.store(false, Relaxed);
             level
         }
     }

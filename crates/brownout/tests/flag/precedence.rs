@@ -199,6 +199,35 @@ async fn a_gate_never_acts_on_what_the_circuits_of_its_own_dependency_say() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_excuse_does_not_outlast_what_others_say() {
+    let registry = registry();
+    let recs = registry.dependency("recs").register().unwrap();
+    let builder = exact_in(&registry).dependency(&recs);
+    let flag = builder.degrade_at(Reduced).build().unwrap();
+    let circuit = Circuit::new(&recs);
+    fail_circuit(&circuit);
+    assert_eq!(flag.state(), Enabled, "its own circuit is to blame");
+    advance(circuit.stats().retry_after.unwrap()).await;
+    for _ in 0..2 {
+        circuit.admit().unwrap().success();
+    }
+    // Another dependency comes and goes, and the level never comes down in between.
+    let ledger = registry.dependency("ledger").register().unwrap();
+    let ledger = ledger.reporter(ReporterKind::Code, "test");
+    for _ in 0..10 {
+        ledger.report(Report::unhealthy("gone"));
+        assert_eq!(flag.state(), Degraded);
+        advance(SECOND).await;
+        ledger.report(Report::healthy());
+        assert_eq!(flag.state(), Degraded, "there is a dwell");
+        advance(SECOND).await;
+    }
+    assert_eq!(history(&registry).len(), 1, "nothing flaps");
+    advance(SECOND * 15).await;
+    assert_eq!(flag.state(), Enabled);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_on_the_level_counts_whatever_the_circuits_say() {
     let registry = registry();
     let recs = registry.dependency("recs").register().unwrap();
