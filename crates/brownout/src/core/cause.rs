@@ -1,11 +1,11 @@
 use std::{any::Any, error::Error, fmt, io, sync::Arc};
 
-use super::{BoxError, DegradeReason, RejectReason, Rejected, refusal_of};
+use super::{BoxError, DegradeReason, RejectReason, Rejected, refusal_of, said::said};
 
 /// Why a service (the primary of a chain, a tier) did not answer.
 ///
 /// It is erased as soon as it is known: a text for people, a kind, and the refusal where there was one. The text may
-/// hold what an upstream said; it is for logs and operators, never for strangers.
+/// hold what an upstream said, up to a kibibyte of it; it is for logs and operators, never for strangers.
 #[derive(Clone, Debug)]
 pub struct Cause {
     kind: CauseKind,
@@ -300,7 +300,7 @@ impl fmt::Display for CauseKind {
 
 impl Text {
     fn of(error: &impl fmt::Display) -> Self {
-        Self::Shared(error.to_string().into())
+        Self::Shared(said(error).into())
     }
 
     fn as_str(&self) -> &str {

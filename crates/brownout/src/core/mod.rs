@@ -23,6 +23,7 @@ pub(crate) mod oneshot;
 mod reject;
 mod rejected;
 pub(crate) mod requests;
+pub(crate) mod said;
 pub(crate) mod span;
 pub(crate) mod spell;
 pub(crate) mod sync;

@@ -31,7 +31,7 @@ use std::{
 
 use tower_service::Service;
 
-use crate::core::{Classify, Verdict};
+use crate::core::{Classify, Verdict, said::said};
 
 /// Why a check failed; for operators, for it quotes the service's error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ where
     checking(service, request, move |outcome| {
         match (classify.classify(outcome), outcome) {
             (Verdict::Success, _) => Ok(()),
-            (_, Err(error)) => Err(error.to_string()),
+            (_, Err(error)) => Err(said(error)),
             (Verdict::Neutral, Ok(_)) => Err("the answer says nothing".to_owned()),
             (_, Ok(_)) => Err("the answer is a failure".to_owned()),
         }
@@ -96,7 +96,7 @@ where
     checking(client, request, |outcome| match outcome {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!("answered {}", answer.status())),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(said(error)),
     })
 }
 

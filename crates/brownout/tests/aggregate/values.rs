@@ -216,6 +216,40 @@ async fn causes_say_what_errors_mean_that_do_not_print() {
     assert_eq!((cause.kind(), cause.text()), (CauseKind::Connect, "disk"));
 }
 
+/// An error whose `Display` fails, and one that would go on for ever.
+#[derive(Clone, Copy, Debug)]
+enum Odd {
+    Mute,
+    Endless,
+}
+
+impl std::fmt::Display for Odd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Mute => Err(std::fmt::Error),
+            Self::Endless => loop {
+                f.write_str("down ")?;
+            },
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_that_say_nothing_or_too_much_are_failures_like_others() {
+    for (odd, length) in [(Odd::Mute, 0), (Odd::Endless, 1_024)] {
+        let service = AggregateLayer::for_results::<u32>()
+            .optional(A, service_fn(move |_: u32| async move { Err(odd) }))
+            .into_service()
+            .unwrap();
+        let (a,) = service.oneshot(7).await.unwrap().into_values();
+        let cause = a.cause().unwrap();
+        assert_eq!(
+            (cause.kind(), cause.text().len()),
+            (CauseKind::Failed, length)
+        );
+    }
+}
+
 #[tokio::test]
 async fn readiness_that_fails_is_an_outcome_of_its_own() {
     let (part, handle) = probe();
