@@ -4,121 +4,24 @@
     reason = "a test that unwraps says that something is wrong"
 )]
 
-use std::{collections::HashMap, convert::Infallible, time::Duration};
+mod served;
+mod states;
+
+use std::convert::Infallible;
 
 use brownout::{
-    Criticality, Dependency, Registry,
-    registry::{Order, Probe, Report, Reporter, ReporterKind, Status as Health},
+    Registry,
+    registry::{Order, Probe, ReporterKind, Status as Health},
     report::Lifecycle,
 };
 use brownout_tonic::HealthService;
-use http::uri::PathAndQuery;
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
-use tonic::{
-    Code, Request, Streaming,
-    transport::{Channel, Endpoint, Server, server::TcpIncoming},
+use tokio::time::timeout;
+use tonic::{Code, transport::Endpoint};
+use tonic_health::pb::health_check_response::ServingStatus::{
+    self, NotServing, ServiceUnknown, Serving, Unknown,
 };
-use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse,
-    health_check_response::ServingStatus::{self, NotServing, ServiceUnknown, Serving, Unknown},
-    health_client::HealthClient,
-};
-use tonic_prost::ProstCodec;
 
-/// How long a change may take to arrive, and how long nothing has to come to say that nothing comes.
-const WHILE: Duration = Duration::from_millis(200);
-
-struct Served {
-    client: HealthClient<Channel>,
-    channel: Channel,
-    task: JoinHandle<()>,
-}
-
-impl Served {
-    async fn new(service: HealthService) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}", listener.local_addr().unwrap());
-        let incoming = TcpIncoming::from(listener);
-        let server = Server::builder().add_service(service);
-        let task = tokio::spawn(async { server.serve_with_incoming(incoming).await.unwrap() });
-        let channel = Endpoint::from_shared(uri).unwrap().connect_lazy();
-        Self {
-            client: HealthClient::new(channel.clone()),
-            channel,
-            task,
-        }
-    }
-
-    async fn check(&self, service: &str) -> Result<ServingStatus, Code> {
-        let answer = self.client.clone().check(request(service)).await;
-        let answer = answer.map_err(|status| status.code())?;
-        Ok(answer.into_inner().status())
-    }
-
-    async fn watch(&self, service: &str) -> Streaming<HealthCheckResponse> {
-        self.client
-            .clone()
-            .watch(request(service))
-            .await
-            .unwrap()
-            .into_inner()
-    }
-
-    async fn list(&self) -> Result<HashMap<String, i32>, Code> {
-        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
-        grpc.ready().await.unwrap();
-        let path = PathAndQuery::from_static("/grpc.health.v1.Health/List");
-        let codec = ProstCodec::<ListRequest, ListResponse>::default();
-        let answer = grpc.unary(Request::new(ListRequest {}), path, codec).await;
-        let answer = answer.map_err(|status| status.code())?.into_inner();
-        Ok(answer
-            .statuses
-            .into_iter()
-            .map(|(name, check)| (name, check.status))
-            .collect())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, prost::Message)]
-struct ListRequest {}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ListResponse {
-    #[prost(map = "string, message", tag = "1")]
-    statuses: HashMap<String, HealthCheckResponse>,
-}
-
-fn request(service: &str) -> HealthCheckRequest {
-    HealthCheckRequest {
-        service: service.to_owned(),
-    }
-}
-
-async fn next(watch: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
-    let message = timeout(10 * WHILE, watch.message()).await.unwrap();
-    message.unwrap().unwrap().status()
-}
-
-async fn silent(watch: &mut Streaming<HealthCheckResponse>) -> bool {
-    timeout(WHILE, watch.message()).await.is_err()
-}
-
-fn critical(registry: &Registry, name: &str) -> Dependency {
-    let builder = registry.dependency(name).criticality(Criticality::Critical);
-    builder.register().unwrap()
-}
-
-fn say(dependency: &Dependency, kind: ReporterKind, status: Health) -> Reporter {
-    let reporter = dependency.reporter(kind, "test");
-    reporter.report(Report::new(status));
-    reporter
-}
+use self::served::{Served, WHILE, critical, next, say, silent};
 
 #[tokio::test]
 async fn nothing_but_life_is_served_before_the_start_while_paused_and_after_the_end() {
