@@ -1,5 +1,6 @@
 //! A flag under random operations, beside a slow and obvious model of what the documentation says.
 
+mod falling;
 mod reference;
 
 use std::time::Duration;
