@@ -15,6 +15,7 @@ mod events;
 mod falling;
 #[cfg(feature = "http")]
 mod falling_http;
+mod falling_laws;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http")]

@@ -45,7 +45,7 @@ fn a_flag_that_falls_through_does_what_its_documentation_says() {
         ..Config::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 2_000;
+        config.cases = 1_000;
     }
     proptest!(config, |(case in case::case())| {
         let runtime = tokio::runtime::Builder::new_current_thread()
