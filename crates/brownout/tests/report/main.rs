@@ -10,6 +10,8 @@
 mod common;
 
 #[cfg(feature = "http")]
+mod bounds;
+#[cfg(feature = "http")]
 mod degraded;
 #[cfg(feature = "http")]
 mod details;
