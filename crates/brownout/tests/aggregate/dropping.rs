@@ -1,10 +1,13 @@
 //! What is left when a caller leaves: nothing.
 
-use brownout::{aggregate::AggregateLayer, core::BoxError};
+use brownout::{
+    aggregate::AggregateLayer,
+    core::{BoxError, CauseKind},
+};
 use brownout_testing::{Behaviour, drop_at_each_await};
-use tower::{Layer, ServiceExt};
+use tower::{Layer, ServiceExt, buffer::Buffer, service_fn};
 
-use crate::common::{A, B, C, D, doing, ms, probe};
+use crate::common::{A, B, C, D, doing, ms, probe, slow};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_at_any_await_drops_every_part() {
@@ -52,6 +55,37 @@ async fn a_call_dropped_at_any_await_drops_every_part() {
         }
         assert_eq!(composing.counts().completed, 1);
     }
+}
+
+/// A buffer's worker works on for callers who have left.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_answers_when_everybody_has_left_disturbs_nobody() {
+    let (late, seen) = slow(1, 50);
+    // The worker makes the calls; a task polls each to its end, whoever waits for it.
+    let (late, worker) = Buffer::pair(
+        service_fn(move |n: u32| {
+            let call = tokio::spawn(late.clone().oneshot(n));
+            async move { call.await? }
+        }),
+        4,
+    );
+    tokio::spawn(worker);
+    let service = AggregateLayer::for_results::<u32>()
+        .optional(A, late)
+        .timeout(ms(20))
+        .optional(B, probe().0)
+        .into_service()
+        .unwrap();
+    let (a, b) = service.clone().oneshot(7).await.unwrap().into_values();
+    assert_eq!(a.cause().unwrap().kind(), CauseKind::TimedOut);
+    assert_eq!((b.into_value(), seen.counts().in_flight), (Some(7), 1));
+    let left = tokio::time::timeout(ms(10), service.clone().oneshot(8)).await;
+    assert!(left.is_err());
+    tokio::time::sleep(ms(60)).await;
+    assert_eq!((seen.counts().completed, seen.counts().in_flight), (2, 0));
+    seen.always(Behaviour::answer(Ok));
+    let (a, b) = service.oneshot(9).await.unwrap().into_values();
+    assert_eq!((a.into_value(), b.into_value()), (Some(9), Some(9)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,20 @@
 //! The laws of a layer, checked over a strict probe service.
 
-use brownout::aggregate::{AggregateLayer, Parts};
-use brownout_testing::contract::{ContractProbe, check_layer_contract};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use brownout::{
+    Registry,
+    aggregate::{AggregateLayer, Parts},
+    core::{BoxError, Cause},
+    registry::{Report, ReporterKind},
+};
+use brownout_testing::{
+    Behaviour,
+    contract::{ContractProbe, check_layer_contract},
+};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit};
 
 use crate::common::{A, B, C, doing, down, ms, probe};
@@ -27,7 +40,7 @@ async fn an_aggregate_keeps_the_contract_of_a_layer() {
 #[tokio::test(start_paused = true)]
 async fn an_aggregate_of_parts_that_take_their_time_keeps_the_contract_of_a_layer() {
     check_layer_contract(|inner: ContractProbe| {
-        let yields = doing(brownout_testing::Behaviour::answer(Ok).yielding(1));
+        let yields = doing(Behaviour::answer(Ok).yielding(1));
         AggregateLayer::for_results::<u32>()
             .part(A, ConcurrencyLimit::new(yields.0, 2))
             .optional(B, crate::common::hanging().0)
@@ -89,8 +102,69 @@ async fn readiness_is_that_of_the_composing_service_and_asks_no_part() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_composing_service_that_is_not_asked_gives_its_place_back() {
+    let (part, seen) = down("gone");
+    let (compose, composing) = probe();
+    let mut service = AggregateLayer::for_results::<u32>()
+        .part(A, part)
+        .build()
+        .unwrap()
+        .layer(ConcurrencyLimit::new(compose.map_request(request), 1));
+    for _ in 0..3 {
+        assert!(service.ready().await.unwrap().call(1).await.is_err());
+    }
+    assert_eq!(composing.counts().calls, 0);
+    seen.always(Behaviour::answer(Ok));
+    assert_eq!(service.ready().await.unwrap().call(2).await.unwrap(), 2);
+    composing.assert_contract_kept();
+}
+
+#[tokio::test(start_paused = true)]
+async fn closures_of_a_part_may_ask_the_registry_what_is_said_of_it() {
+    let registry = Registry::new();
+    let search = registry.dependency("search").register().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let ask = || {
+        let (search, asked) = (search.clone(), Arc::clone(&asked));
+        move || {
+            search.registry().recent_events();
+            let picture = search.registry().snapshot();
+            assert_eq!(picture.dependencies.len(), 1);
+            search
+                .reporter(ReporterKind::Code, "closure")
+                .report(Report::healthy());
+            asked.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let (asking, explaining, standing_in) = (ask(), ask(), ask());
+    let service = AggregateLayer::for_results::<u32>()
+        .optional(A, down("gone").0)
+        .asking(move |n: &u32| {
+            asking();
+            *n
+        })
+        .causes(move |error: &BoxError| {
+            explaining();
+            Cause::describe(error)
+        })
+        .or_with(move |_| {
+            standing_in();
+            99
+        })
+        .covering(&search)
+        .named(&registry, "page")
+        .into_service()
+        .unwrap();
+    let (a,) = service.oneshot(7).await.unwrap().into_values();
+    assert_eq!(
+        (a.into_value(), asked.load(Ordering::Relaxed)),
+        (Some(99), 3)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_part_that_answers_at_once_is_polled_once() {
-    let (part, seen) = doing(brownout_testing::Behaviour::answer(Ok).yielding(9));
+    let (part, seen) = doing(Behaviour::answer(Ok).yielding(9));
     let service = AggregateLayer::for_results::<u32>()
         .part(A, part)
         .into_service()

@@ -38,6 +38,33 @@ async fn a_part_that_is_not_send_needs_no_wrapping() {
 }
 
 #[tokio::test]
+async fn what_is_not_send_runs_in_the_tasks_of_a_local_set() {
+    let service = AggregateLayer::for_results::<Rc<u32>>()
+        .optional(A, NotSend::new(probe().0))
+        .asking(|n| **n)
+        .timeout(ms(50))
+        .optional(B, NotSend::new(crate::common::hanging().0))
+        .asking(|n| **n)
+        .within(ms(80))
+        .into_service()
+        .unwrap();
+    let tasks = tokio::task::LocalSet::new();
+    let all = tasks.run_until(async {
+        let calls = [1, 2, 3].map(|n| {
+            let call = service.clone().oneshot(Rc::new(n));
+            tokio::task::spawn_local(async { call.await.unwrap().into_values() })
+        });
+        let mut answers = Vec::new();
+        for call in calls {
+            let (a, b) = call.await.unwrap();
+            answers.push((a.into_value(), b.is_missing()));
+        }
+        answers
+    });
+    assert_eq!(all.await, [1, 2, 3].map(|n| (Some(n), true)));
+}
+
+#[tokio::test]
 async fn a_part_that_is_not_sync_can_be_sent() {
     let service = AggregateLayer::for_results::<u32>()
         .part(A, NotSync::new(probe().0))
