@@ -39,7 +39,7 @@ impl Covering {
     #[cold]
     pub(super) fn missing(&self, cause: &Cause, now: Instant) {
         if self.missing.happened(self.nanos(now)) {
-            self.say_missing(cause.reason().as_str());
+            self.say_missing(cause);
         }
     }
 
@@ -53,7 +53,8 @@ impl Covering {
         }
     }
 
-    fn say_missing(&self, reason: &'static str) {
+    fn say_missing(&self, cause: &Cause) {
+        let reason = cause.reason().as_str();
         let (dependency, part) = (self.dependency.name(), &*self.part);
         // Before the log, whose subscriber may panic.
         self.dependency.registry().record(EventKind::PartMissing {
@@ -61,7 +62,9 @@ impl Covering {
             part: Arc::clone(&self.part),
             reason: reason.into(),
         });
-        tracing::warn!(dependency, part, reason, "part missing");
+        // What the part itself said, which nobody is told but those who read the log.
+        let cause = cause.text();
+        tracing::warn!(dependency, part, reason, cause, "part missing");
     }
 
     fn say_returned(&self, calls: u64) {

@@ -145,7 +145,7 @@
 //!
 //! | event | log | when |
 //! |---|---|---|
-//! | `PartMissing` | WARN "part missing" | a part has begun to fail, with the reason; also where another value stands in |
+//! | `PartMissing` | WARN "part missing" | a part has begun to fail, with the reason, and in the log with the part's own words; also where another value stands in |
 //! | `PartReturned` | INFO "part no longer missing" | it has answered, and has not failed for 10 s; with the number of calls that lacked it |
 //!
 //! They tell of spells and not of calls, and only of parts that cover a dependency. A part that fails is also recorded as

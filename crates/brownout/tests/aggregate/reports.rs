@@ -58,7 +58,12 @@ async fn a_spell_of_a_missing_part_is_two_events_and_two_lines_however_many_call
     assert_eq!(history(&recs)[1..], ["b back after 500"]);
     call(true).await;
     assert_eq!(history(&recs)[2..], ["recs-db: b missing: failed"]);
-    assert_eq!(log.find_all("part missing").len(), 2);
+    let missing = log.find_all("part missing");
+    assert_eq!(missing.len(), 2);
+    // The part's own words, which strangers never read.
+    let said = ["dependency", "part", "reason", "cause"].map(|field| missing[0].field(field));
+    let expected = ["recs-db", "b", "failed", "down"];
+    assert_eq!(said, expected.map(Some));
     let back = log.find_all("part no longer missing");
     assert_eq!(back.len(), 1);
     assert_eq!(back[0].field("calls"), Some("500"));
