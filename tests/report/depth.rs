@@ -3,7 +3,7 @@
 use axum::{Router, extract::State, routing::get};
 use brownout::{
     Registry,
-    aggregate::AggregateLayer,
+    aggregate::{AggregateLayer, Part, PartKey},
     core::{BoxError, DegradeReason, Degraded},
     fallback::FallbackLayer,
     report::{AdoptDegradedLayer, DegradedLayer, carry, note},
@@ -129,6 +129,32 @@ mod http1 {
         Server::axum(app).await
     }
 
+    struct Upstream;
+
+    impl PartKey for Upstream {
+        type Value = StatusCode;
+        const NAME: &'static str = "upstream";
+    }
+
+    /// The same by a layer, which asks before the handler does anything.
+    async fn hop_by_layer(name: &'static str, upstream: &Server) -> Server {
+        let uri = upstream.uri("/");
+        let trusting = AdoptDegradedLayer::new().layer(client::http1());
+        let parts = AggregateLayer::for_http()
+            .part(Upstream, trusting.map_response(|answer| answer.status()))
+            .asking(move |_| client::get(&uri))
+            .build();
+        let handler = async move |Part(status): Part<Upstream>| {
+            note(&mark(name));
+            (status, name)
+        };
+        let app = Router::new()
+            .route("/", get(handler))
+            .route_layer(parts.unwrap())
+            .layer(DegradedLayer::new());
+        Server::axum(app).await
+    }
+
     async fn bottom() -> (Server, Server) {
         let broken = Router::new().fallback(|| async { StatusCode::BAD_GATEWAY });
         let broken = Server::axum(broken).await;
@@ -170,6 +196,15 @@ mod http1 {
             let front = hop("front", first, &a).await;
             assert_eq!(shown(&front).await, through(&["b", "a", "front"]));
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_from_the_parts_of_handlers_stands_in_the_header_too() {
+        let (c, _broken) = bottom().await;
+        let b = hop("b", InATask, &c).await;
+        let a = hop_by_layer("a", &b).await;
+        let front = hop_by_layer("front", &a).await;
+        assert_eq!(shown(&front).await, through(&["b", "a", "front"]));
     }
 
     #[tokio::test]
