@@ -276,7 +276,7 @@ pub const PATHS: &[Path] = &[
     ),
     path(
         "axum-stack",
-        "axum route with the whole stack around it (floor: the bare route)",
+        "axum route with the whole stack around it (tower: with tower-http's timeout alone; floor: bare)",
         NONE,
     ),
     path("timeout", "timeout", NONE),

@@ -47,6 +47,7 @@ pub fn text(run: &Run, findings: &[Finding]) -> Result<String, serde_json::Error
 mod tests {
     use super::*;
     use crate::drive::Shape;
+    use crate::load::Compared;
     use crate::load::interval::Interval;
     use crate::measure;
     use crate::subjects::find;
@@ -81,22 +82,26 @@ mod tests {
     #[test]
     fn what_a_server_kept_is_an_object_with_its_interval() {
         let served = Served {
-            bare: 40_000.0,
-            whole: 39_600.0,
-            share: Interval {
-                low: 0.985,
-                median: 0.99,
-                high: 0.995,
-            },
             pairs: 24,
             confidence: 0.95,
+            rate: Compared {
+                bare: 40_000.0,
+                whole: 39_600.0,
+                share: Interval {
+                    low: 0.985,
+                    median: 0.99,
+                    high: 0.995,
+                },
+            },
+            processor: Figure::Unknown("no such file".to_owned()),
         };
         let run = Run::of(Vec::new()).with_served(Figure::Known(served));
         let json: serde_json::Value =
             serde_json::from_str(&text(&run, &[]).expect("figures are plain data"))
                 .expect("is JSON");
-        assert_eq!(json["served"]["bare"], 40_000.0);
-        assert_eq!(json["served"]["share"]["low"], 0.985);
+        assert_eq!(json["served"]["rate"]["bare"], 40_000.0);
+        assert_eq!(json["served"]["rate"]["share"]["low"], 0.985);
+        assert_eq!(json["served"]["processor"]["not_measured"], "no such file");
         assert_eq!(json["served"]["pairs"], 24);
     }
 }

@@ -165,15 +165,23 @@ fn served(name: &str, script: &str) -> (Output, serde_json::Value) {
 #[cfg(unix)]
 #[test]
 fn both_servers_are_loaded_in_pairs_and_their_share_is_reported() {
-    let (output, json) = served("served", "echo 'Requests/sec: 2000.5'");
+    let (output, json) = served(
+        "served",
+        "echo '2100 requests in 1.05s'; echo 'Requests/sec: 2000.25'",
+    );
     assert!(output.status.success());
     let markdown = String::from_utf8_lossy(&output.stdout);
     assert!(
-        markdown.contains("| 100.0 % (100.0–100.0 %) | ≥ 98 % |"),
+        markdown.contains("| requests a second | 2,000 | 2,000 | 100.0 % (100.0–100.0 %) |"),
         "{markdown}"
     );
     assert_eq!(json["served"]["pairs"], 24);
-    assert_eq!(json["served"]["bare"], 2_000.5);
+    assert_eq!(json["served"]["rate"]["bare"], 2_000.25);
+    // Servers that nobody asked took no time, of which there is no share.
+    assert!(
+        json["served"]["processor"]["not_measured"].is_string(),
+        "{json}"
+    );
 }
 
 #[cfg(unix)]
@@ -183,7 +191,7 @@ fn a_load_that_cannot_be_read_is_no_figure_and_no_failure() {
         (
             "garbage",
             "echo garbage",
-            "wrk named no requests per second",
+            "wrk's report names no requests, or none per second",
         ),
         (
             "refused",

@@ -38,9 +38,11 @@ pub fn whole() -> Router {
             .layer(configured(chain))
             .layer(FlagLayer::for_http(flag))
             .layer(CircuitBreakerLayer::with(Circuit::new(&inventory)).for_http())
-            .layer(TimeoutLayer::with_status_code(
-                StatusCode::GATEWAY_TIMEOUT,
-                Duration::from_secs(1),
-            )),
+            .layer(timeout()),
     )
+}
+
+/// tower-http's timeout, which answers 504 and so goes onto a route as it is.
+pub fn timeout() -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(1))
 }

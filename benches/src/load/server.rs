@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -68,6 +69,13 @@ impl Server {
         Ok(server)
     }
 
+    /// How long its one thread has run so far, in seconds; only Linux tells.
+    pub(super) fn processor_time(&self) -> Result<f64, String> {
+        let file = format!("/proc/{}/schedstat", self.child.id());
+        let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+        seconds_run(&text).ok_or_else(|| format!("{file} says `{}`", text.trim()))
+    }
+
     pub(super) fn uri(&self) -> &str {
         &self.uri
     }
@@ -76,5 +84,28 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         end(&mut self.child);
+    }
+}
+
+/// The first of three figures, in nanoseconds (the kernel's documentation, `scheduler/sched-stats`).
+fn seconds_run(schedstat: &str) -> Option<f64> {
+    let nanoseconds = schedstat.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds).as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_a_thread_has_run_is_the_first_figure() {
+        assert_eq!(seconds_run("2500000000 1200 77\n"), Some(2.5));
+    }
+
+    #[test]
+    fn a_kernel_that_tells_something_else_tells_nothing() {
+        for garbage in ["", "\n", "-1 2 3", "2.5 0 0", "cpu0"] {
+            assert_eq!(seconds_run(garbage), None, "{garbage:?}");
+        }
     }
 }

@@ -30,8 +30,15 @@ pub(super) fn available() -> Result<(), String> {
     asked.map(drop).map_err(|error| unstarted(&error))
 }
 
-/// Requests a second that `uri` answers, over one second.
-pub(super) fn requests_per_second(uri: &str) -> Result<f64, String> {
+/// What came of one second of load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Answered {
+    pub(super) requests: f64,
+    pub(super) per_second: f64,
+}
+
+/// Puts a second of load on `uri`.
+pub(super) fn load(uri: &str) -> Result<Answered, String> {
     let mut wrk = Command::new("wrk")
         .args(ARGUMENTS)
         .arg(uri)
@@ -60,19 +67,32 @@ pub(super) fn requests_per_second(uri: &str) -> Result<f64, String> {
     ))
 }
 
-/// What a report says: its last figure, unless something else than success was counted.
-fn parse(report: &str) -> Result<f64, String> {
+/// What a report says in its last lines, unless something else than success was counted.
+fn parse(report: &str) -> Result<Answered, String> {
     let lines = || report.lines().map(str::trim);
     if let Some(wrong) =
         lines().find(|line| line.starts_with("Socket errors:") || line.starts_with("Non-2xx"))
     {
         return Err(format!("wrk counted more than answers: {wrong}"));
     }
-    lines()
+    let requests = lines()
+        .find_map(|line| line.split_once(" requests in "))
+        .and_then(|(requests, _)| positive(requests));
+    let per_second = lines()
         .find_map(|line| line.strip_prefix("Requests/sec:"))
-        .and_then(|rate| rate.trim().parse().ok())
-        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
-        .ok_or_else(|| "wrk named no requests per second".to_owned())
+        .and_then(positive);
+    match (requests, per_second) {
+        (Some(requests), Some(per_second)) => Ok(Answered {
+            requests,
+            per_second,
+        }),
+        _ => Err("wrk's report names no requests, or none per second".to_owned()),
+    }
+}
+
+fn positive(figure: &str) -> Option<f64> {
+    let figure: f64 = figure.trim().parse().ok()?;
+    (figure.is_finite() && figure > 0.0).then_some(figure)
 }
 
 // Whether it succeeded. It is ended by its handle when it takes too long.
@@ -128,8 +148,14 @@ Transfer/sec:     10.14MB
 ";
 
     #[test]
-    fn the_rate_of_a_report_is_found() {
-        assert_eq!(parse(REPORT), Ok(87_183.08));
+    fn requests_and_their_rate_are_found_in_a_report() {
+        assert_eq!(
+            parse(REPORT),
+            Ok(Answered {
+                requests: 95_889.0,
+                per_second: 87_183.08
+            })
+        );
     }
 
     #[test]
@@ -146,19 +172,29 @@ Transfer/sec:     10.14MB
 
     #[test]
     fn garbage_is_no_reading() {
+        let rate = |rate: &str| REPORT.replace("87183.08", rate);
+        let requests = |requests: &str| REPORT.replace("95889", requests);
         for garbage in [
-            "",
-            "Requests/sec:",
-            "Requests/sec: many",
-            "Requests/sec: nan",
-            "Requests/sec: inf",
-            "Requests/sec: -1.0",
-            "Requests/sec: 0.00",
-            "requests/sec: 87183.08",
-            "\u{0}\u{fffd}\n\n",
-            REPORT.split("Requests").next().unwrap_or_default(),
+            String::new(),
+            "\u{0}\u{fffd}\n\n".to_owned(),
+            "Requests/sec: 9.0".to_owned(),
+            REPORT.replace("Requests/sec", "requests/sec"),
+            REPORT
+                .split("Requests/sec")
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            rate(""),
+            rate("many"),
+            rate("nan"),
+            rate("inf"),
+            rate("-1.0"),
+            rate("0.00"),
+            requests("0"),
+            requests("no"),
+            requests("-7"),
         ] {
-            assert!(parse(garbage).is_err(), "{garbage:?}");
+            assert!(parse(&garbage).is_err(), "{garbage:?}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! The server under load, called in its own process: what its whole stack adds to an axum route, without a network.
 //!
-//! What the same two cost where there is one is the row [`served`](crate::load).
+//! A route with tower-http's timeout alone stands beside them: axum itself pays for the first layer around a route,
+//! whatever it is, with boxes for the clone and the call. What two servers keep where there is a network is the row
+//! [`served`](crate::load).
 
 use super::exchange::Exchange;
 use super::{Column, Subject};
@@ -10,6 +12,9 @@ use crate::load::app;
 pub(super) const SUBJECTS: &[Subject] = &[
     Subject::service("axum-stack", Column::Brownout, || {
         ServiceDrive::boxed(Exchange::get("/", app::whole()))
+    }),
+    Subject::service("axum-stack", Column::Tower, || {
+        ServiceDrive::boxed(Exchange::get("/", app::bare().layer(app::timeout())))
     }),
     Subject::service("axum-stack", Column::Floor, || {
         ServiceDrive::boxed(Exchange::get("/", app::bare()))
