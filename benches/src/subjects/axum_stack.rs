@@ -4,19 +4,21 @@
 //! whatever it is, with boxes for the clone and the call. What two servers keep where there is a network is the row
 //! [`served`](crate::load).
 
+use axum::Router;
+
 use super::exchange::Exchange;
 use super::{Column, Subject};
-use crate::drive::ServiceDrive;
+use crate::drive::{Drive, ServiceDrive};
 use crate::load::app;
 
 pub(super) const SUBJECTS: &[Subject] = &[
-    Subject::service("axum-stack", Column::Brownout, || {
-        ServiceDrive::boxed(Exchange::get("/", app::whole()))
-    }),
+    Subject::service("axum-stack", Column::Brownout, || asked(app::whole())),
     Subject::service("axum-stack", Column::Tower, || {
-        ServiceDrive::boxed(Exchange::get("/", app::bare().layer(app::timeout())))
+        asked(app::bare().layer(app::timeout()))
     }),
-    Subject::service("axum-stack", Column::Floor, || {
-        ServiceDrive::boxed(Exchange::get("/", app::bare()))
-    }),
+    Subject::service("axum-stack", Column::Floor, || asked(app::bare())),
 ];
+
+fn asked(routes: Router) -> Box<dyn Drive> {
+    ServiceDrive::boxed(Exchange::get("/", routes).with_headers())
+}
