@@ -47,8 +47,8 @@ pub fn text(run: &Run, findings: &[Finding]) -> Result<String, serde_json::Error
 mod tests {
     use super::*;
     use crate::drive::Shape;
-    use crate::load::Compared;
     use crate::load::interval::Interval;
+    use crate::load::{Kept, Route};
     use crate::measure;
     use crate::subjects::find;
 
@@ -81,27 +81,33 @@ mod tests {
 
     #[test]
     fn what_a_server_kept_is_an_object_with_its_interval() {
-        let served = Served {
-            pairs: 24,
-            confidence: 0.95,
-            rate: Compared {
-                bare: 40_000.0,
-                whole: 39_600.0,
-                share: Interval {
-                    low: 0.985,
-                    median: 0.99,
-                    high: 0.995,
-                },
+        let rate = Kept {
+            median: 40_000.0,
+            share: Interval {
+                low: 0.985,
+                median: 0.99,
+                high: 0.995,
             },
-            processor: Figure::Unknown("no such file".to_owned()),
+        };
+        let served = Served {
+            rounds: 15,
+            confidence: 0.95,
+            routes: vec![Route {
+                name: "whole",
+                title: "whole stack",
+                rate,
+                processor: Figure::Unknown("no such file".to_owned()),
+            }],
         };
         let run = Run::of(Vec::new()).with_served(Figure::Known(served));
         let json: serde_json::Value =
             serde_json::from_str(&text(&run, &[]).expect("figures are plain data"))
                 .expect("is JSON");
-        assert_eq!(json["served"]["rate"]["bare"], 40_000.0);
-        assert_eq!(json["served"]["rate"]["share"]["low"], 0.985);
-        assert_eq!(json["served"]["processor"]["not_measured"], "no such file");
-        assert_eq!(json["served"]["pairs"], 24);
+        assert_eq!(json["served"]["rounds"], 15);
+        let route = &json["served"]["routes"][0];
+        assert_eq!(route["name"], "whole");
+        assert_eq!(route["rate"]["median"], 40_000.0);
+        assert_eq!(route["rate"]["share"]["low"], 0.985);
+        assert_eq!(route["processor"]["not_measured"], "no such file");
     }
 }

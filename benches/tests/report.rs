@@ -164,7 +164,7 @@ fn served(name: &str, script: &str) -> (Output, serde_json::Value) {
 
 #[cfg(unix)]
 #[test]
-fn both_servers_are_loaded_in_pairs_and_their_share_is_reported() {
+fn servers_are_loaded_in_rounds_and_what_they_keep_is_reported() {
     let (output, json) = served(
         "served",
         "echo '2100 requests in 1.05s'; echo 'Requests/sec: 2000.25'",
@@ -172,16 +172,14 @@ fn both_servers_are_loaded_in_pairs_and_their_share_is_reported() {
     assert!(output.status.success());
     let markdown = String::from_utf8_lossy(&output.stdout);
     assert!(
-        markdown.contains("| requests a second | 2,000 | 2,000 | 100.0 % (100.0–100.0 %) |"),
+        markdown.contains("timeout alone | 2,000 | 100.0 % (100.0–100.0 %) |"),
         "{markdown}"
     );
-    assert_eq!(json["served"]["pairs"], 24);
-    assert_eq!(json["served"]["rate"]["bare"], 2_000.25);
+    assert_eq!(json["served"]["rounds"], 15);
+    let bare = &json["served"]["routes"][0];
+    assert_eq!(bare["rate"]["median"], 2_000.25);
     // Servers that nobody asked took no time, of which there is no share.
-    assert!(
-        json["served"]["processor"]["not_measured"].is_string(),
-        "{json}"
-    );
+    assert!(bare["processor"]["not_measured"].is_string(), "{json}");
 }
 
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The service under load: one axum route, bare and with everything around it.
+//! The service under load: one axum route, bare, with a timeout, and with everything around it.
 
 use std::time::Duration;
 
@@ -19,6 +19,11 @@ use crate::subjects::backend::configured;
 /// A route whose handler answers five bytes at once: nothing hides what stands in front of it.
 pub fn bare() -> Router {
     Router::new().route("/", get(async || "hello"))
+}
+
+/// The same route with the one layer of the stack that is not ours.
+pub fn with_timeout() -> Router {
+    bare().layer(timeout())
 }
 
 /// The same route with the whole stack, everything at its default: health paths, collected marks, and the four layers
@@ -42,7 +47,7 @@ pub fn whole() -> Router {
     )
 }
 
-/// tower-http's timeout, which answers 504 and so goes onto a route as it is.
-pub fn timeout() -> TimeoutLayer {
+// It answers 504 and fails with nothing, so it goes onto a route as it is.
+fn timeout() -> TimeoutLayer {
     TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(1))
 }

@@ -29,25 +29,31 @@ impl Interval {
         if readings.iter().any(|reading| !reading.is_finite()) {
             return None;
         }
-        let mut sorted = readings.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(readings);
         let left_out = left_out(sorted.len())?;
         Some(Self {
             low: sorted[left_out],
-            median: median(&sorted)?,
+            median: median(readings)?,
             high: sorted[sorted.len() - 1 - left_out],
         })
     }
 }
 
-/// The middle of `sorted`, or the mean of the two in the middle.
-pub(super) fn median(sorted: &[f64]) -> Option<f64> {
+/// The middle one of `readings`, or the mean of the two in the middle.
+pub(super) fn median(readings: &[f64]) -> Option<f64> {
+    let sorted = sorted(readings);
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len().is_multiple_of(2) {
         Some(f64::midpoint(sorted[sorted.len() / 2 - 1], upper))
     } else {
         Some(upper)
     }
+}
+
+fn sorted(readings: &[f64]) -> Vec<f64> {
+    let mut sorted = readings.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
 }
 
 /// How many of `count` sorted readings may be left out at each end: as many as leave the chance of at most so many heads
