@@ -10,6 +10,9 @@
 //! | [`scaling`] | calls a second of two threads ÷ those of one | yes, against a control in the same run |
 //! | [`time`] | nanoseconds a call | never |
 //!
+//! A fifth, [`load`], reads no subject: it puts real servers under load and says what a stack leaves of their requests a
+//! second.
+//!
 //! [`budget`] holds what each path may cost, [`gate`] compares, [`table`] prints. `cargo xtask bench` runs it all;
 //! `cargo bench -p brownout-benches` gives Criterion's confidence intervals for the times of the same subjects.
 //!
@@ -18,6 +21,9 @@
 //! The inner service answers at once with a ready future. The loop does what a caller does (`poll_ready`, `call`,
 //! poll to the end) with a waker that does nothing, in two [`Shape`](drive::Shape)s: one instance used again and
 //! again, and a clone made for each call, which is what axum and hyper do. Everything is built outside the loop.
+//!
+//! Layers that only HTTP services have are driven through whole exchanges, whose cost without a layer is a row of its own.
+//! What each row means is in the package's README.
 //!
 //! ```
 //! use brownout_benches::{alloc, drive::Shape, subjects};
