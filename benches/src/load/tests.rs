@@ -38,6 +38,19 @@ fn all_routes_answer_alike_and_one_has_the_stack() {
 }
 
 #[test]
+fn no_route_has_a_turn_of_its_own() {
+    let mut turns = [[0; VARIANTS.len()]; VARIANTS.len()];
+    for number in 0..ROUNDS {
+        for (turn, which) in order(number).enumerate() {
+            turns[turn][which] += 1;
+        }
+    }
+    for which in turns.as_flattened() {
+        assert_eq!(which * VARIANTS.len(), ROUNDS, "{turns:?}");
+    }
+}
+
+#[test]
 fn a_share_is_taken_of_each_round_and_not_of_the_medians() {
     // A machine that grows slower by a tenth each time, under stacks that cost a hundredth and a fiftieth.
     let rounds: Vec<_> = (0..10)
