@@ -57,11 +57,21 @@ impl Collector {
         look(Clone::clone)
     }
 
-    /// Adds a mark, unless there is one that says the same.
+    /// Adds a mark, unless there is one that says as much or more. It takes the place of one that says less, so that who
+    /// knows the age of a copy can add that to what a layer has said; unless the caller has been told of that one.
     pub(crate) fn push(&self, mark: &Degraded) {
         let mut collected = self.lock();
-        if collected.marks.len() < Marks::MAX && !collected.marks.contains(mark) {
-            collected.marks.push(mark.clone());
+        if collected.marks.iter().any(|known| mark.says_within(known)) {
+            return;
+        }
+        let Collected { marks, told } = &mut *collected;
+        if let Some(known) = marks[*told..]
+            .iter_mut()
+            .find(|known| known.says_within(mark))
+        {
+            *known = mark.clone();
+        } else if marks.len() < Marks::MAX {
+            marks.push(mark.clone());
         }
     }
 

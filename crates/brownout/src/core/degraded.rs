@@ -46,6 +46,21 @@ impl Degraded {
             head_only: false,
         }
     }
+
+    /// Whether the other says all that this one does, of the same dependency and for the same reason.
+    #[cfg_attr(
+        not(feature = "http"),
+        allow(dead_code, reason = "only HTTP answers show what was collected")
+    )]
+    pub(super) fn says_within(&self, other: &Self) -> bool {
+        let tier = self.tier.is_none() || self.tier == other.tier;
+        let age = self.age.is_none() || self.age == other.age;
+        tier && age
+            && self.dependency == other.dependency
+            && self.reason == other.reason
+            && self.level == other.level
+            && self.head_only <= other.head_only
+    }
 }
 
 /// Why an answer is degraded.

@@ -259,6 +259,31 @@ async fn no_header_holds_more_than_16_marks_or_a_kibibyte() {
     assert!(value.contains("\"4x"));
 }
 
+/// A layer knows that a tier has answered, and the tier alone how old its copy is.
+#[tokio::test]
+async fn of_two_marks_the_one_that_says_more_is_shown() {
+    let mut by_tier = mark("users");
+    by_tier.tier = Some("cache".into());
+    let mut aged = by_tier.clone();
+    aged.age = Some(Duration::from_secs(42));
+    let mut elsewhere = mark("users");
+    elsewhere.tier = Some("database".into());
+    for order in [
+        [&mark("users"), &by_tier, &aged, &elsewhere],
+        [&aged, &by_tier, &mark("users"), &elsewhere],
+    ] {
+        let head = head(async |_| {
+            order.into_iter().for_each(note);
+            page()
+        });
+        let head = head.await;
+        assert_eq!(
+            degraded(&head),
+            Some("users;tier=cache;reason=failed;age=42, users;tier=database;reason=failed")
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_header_that_the_caller_sent_is_taken_out_and_one_that_the_handler_copied_too() {
     let mut request = Request::new(());

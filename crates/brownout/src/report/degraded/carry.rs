@@ -15,7 +15,8 @@ use crate::core::{
 /// Adds a mark to the answer of the current request: for handlers that leave something out themselves.
 ///
 /// The request is the one for which the caller is polled, below a [`DegradedLayer`](super::DegradedLayer); elsewhere
-/// nothing happens. A mark that says what another one has said already, and one beyond the sixteenth, is dropped.
+/// nothing happens. A mark that says no more than another one has said already, and one beyond the sixteenth, is dropped;
+/// one that says the same and more, such as the age of the copy that a tier has answered with, takes the other's place.
 pub fn note(mark: &Degraded) {
     collector::collect(mark);
 }
