@@ -64,7 +64,7 @@ impl FailedPart {
             CauseKind::TimedOut => "no answer in time",
             CauseKind::NotReady => "not ready",
             CauseKind::Connect => "not reachable",
-            CauseKind::Rejected => "not available at the moment",
+            CauseKind::Rejected | CauseKind::Unhealthy => "not available at the moment",
             // What it said, and that it panicked, is nobody's business.
             _ => "failed",
         }

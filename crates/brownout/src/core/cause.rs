@@ -159,7 +159,8 @@ impl Cause {
         )
     }
 
-    pub(crate) const fn unhealthy() -> Self {
+    /// The service was not asked, because a probe or a person says that it is unhealthy.
+    pub const fn unhealthy() -> Self {
         Self::new(
             CauseKind::Unhealthy,
             true,

@@ -251,6 +251,18 @@ async fn errors_that_say_nothing_or_too_much_are_failures_like_others() {
 }
 
 #[tokio::test]
+async fn a_part_that_passes_over_an_unhealthy_service_can_say_so() {
+    let service = AggregateLayer::for_results::<u32>()
+        .part(A, service_fn(|_: u32| async { Err::<u32, _>(()) }))
+        .causes(|(): &()| Cause::unhealthy())
+        .into_service()
+        .unwrap();
+    let missing = service.oneshot(7).await.unwrap_err();
+    assert_eq!(missing.cause().reason().as_str(), "unhealthy");
+    assert_eq!(missing.public_text(), "not available at the moment");
+}
+
+#[tokio::test]
 async fn readiness_that_fails_is_an_outcome_of_its_own() {
     let (part, handle) = probe();
     handle.fail_readiness(|| "no connection".into());
