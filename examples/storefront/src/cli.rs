@@ -51,18 +51,33 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The port of the shop on 127.0.0.1; 0 takes any that is free
-    #[arg(long, default_value_t = 3000)]
-    pub(crate) port: u16,
-
-    /// The port on 127.0.0.1 on which faults are switched; 0 takes any that is free
-    #[arg(long, default_value_t = 3001)]
-    pub(crate) control_port: u16,
+    #[command(flatten)]
+    pub(crate) ports: Ports,
 
     /// Where the shop keeps its own copy of its customers; made on first use [default: storefront in the user's data
     /// directory, as in ~/.local/share/storefront]
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ports {
+    /// The port of the shop on 127.0.0.1; 0 takes any that is free
+    #[arg(long, default_value_t = 3000)]
+    pub(crate) port: u16,
+
+    /// The operators' port on 127.0.0.1, on which faults are switched and details of the shop's health shown; 0 takes
+    /// any that is free
+    #[arg(long, default_value_t = 3001)]
+    pub(crate) control_port: u16,
+}
+
+impl Ports {
+    /// Any that are free.
+    pub(crate) const ANY: Self = Self {
+        port: 0,
+        control_port: 0,
+    };
 }
 
 /// There is no place where data are usually kept.

@@ -1,7 +1,8 @@
 //! The server on which faults are switched.
 //!
-//! It stands apart from the services, so that a service whose port is closed can be told to open it again. Faults are
-//! set with PUT, which no web page of another origin can send without being asked first.
+//! It stands apart from the services, so that a service whose port is closed can be told to open it again. It is for
+//! operators, who may know how everything is: it listens on loopback alone, and [nobody else's name](local::only) leads
+//! here. Faults are set with PUT, which no web page of another origin can send without being asked first.
 
 use std::sync::Arc;
 
@@ -9,12 +10,15 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
+    middleware::from_fn,
     routing::{get, put},
 };
 use serde::Serialize;
 
 use crate::{
+    health, local,
     problem::Problem,
+    settings::Safeguard,
     system::System,
     upstream::{Fault, UnknownFault, Upstream},
 };
@@ -28,12 +32,16 @@ struct Report {
     calls: u64,
 }
 
-/// `GET /` says what is broken, `PUT /{service}` breaks and mends.
+/// `GET /` says what is broken, `PUT /{service}` breaks and mends, and the health paths say all that is known.
 pub(crate) fn router(system: &Arc<System>) -> Router {
-    Router::new()
+    let mut app = Router::new()
         .route("/", get(list))
         .route("/{service}", put(switch))
-        .with_state(Arc::clone(system))
+        .with_state(Arc::clone(system));
+    if system.safeguards.has(Safeguard::Health) {
+        app = app.layer(health::for_operators(system));
+    }
+    app.layer(from_fn(local::only))
 }
 
 async fn list(State(system): State<Arc<System>>) -> Json<Vec<Report>> {

@@ -16,6 +16,8 @@ mod client;
 mod control;
 mod customer;
 mod health;
+mod house;
+mod local;
 mod outbox;
 mod payment;
 mod problem;
@@ -28,7 +30,6 @@ mod tour;
 mod upstream;
 
 use std::{
-    future::pending,
     io::{self, Write},
     process::ExitCode,
     sync::Arc,
@@ -39,6 +40,7 @@ use tower::BoxError;
 
 use self::{
     cli::{Cli, Command, ServeArgs},
+    house::Doors,
     settings::{Safeguards, Settings},
     system::System,
     tour::Verdict,
@@ -72,35 +74,18 @@ fn failed(error: &(dyn std::error::Error + 'static), code: u8) -> ExitCode {
 
 /// Runs the shop until it is told to stop. What it is built on stops with it.
 async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError> {
-    let shop_door = server::listen(args.port, "--port").await?;
-    let control_door = server::listen(args.control_port, "--control-port").await?;
+    let doors = Doors::listen(&args.ports).await?;
     let settings = Settings::serving(args.data_dir()?);
     let system = Arc::new(System::start(&settings, safeguards).await?);
-    let _driver = system.registry.drive();
 
     writeln!(
         io::stdout(),
         "The shop is open at http://{}/ and its faults are switched at http://{control}/\n\
          Try: curl -X PUT -d 'status 500' http://{control}/recommendations\n\
          Its database is in {data_dir}. Ctrl-C closes the shop.",
-        shop_door.local_addr()?,
-        control = control_door.local_addr()?,
+        doors.shop.local_addr()?,
+        control = doors.control.local_addr()?,
         data_dir = settings.data_dir.display(),
     )?;
-
-    let shop = shop::router(&system);
-    let control = control::router(&system);
-    tokio::select! {
-        () = server::serve_until(shop_door, shop, server::told_to_stop()) => {}
-        () = server::serve_until(control_door, control, pending()) => {}
-    }
-    let waiting = system.outbox.waiting();
-    if waiting > 0 {
-        tracing::warn!(
-            waiting,
-            "payments that were accepted and not yet made are lost"
-        );
-    }
-    tracing::info!("the shop is closed");
-    Ok(())
+    house::keep_open(doors, system, server::told_to_stop()).await
 }

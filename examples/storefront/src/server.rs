@@ -42,7 +42,10 @@ pub(crate) async fn listen(port: u16, option: &'static str) -> Result<TcpListene
         })
 }
 
-/// Serves until `stop`. Then nobody new is let in, and requests in flight have some seconds to finish.
+/// Serves until `stop`. Then requests in flight have some seconds to finish, and nobody new is waited for.
+///
+/// Until they have, the port stays open, for one request a connection: who asks whether this server wants more of them
+/// should hear that it does not.
 ///
 /// `axum::serve` would do, but for clients who connect and then say nothing: it lets them stay, and as many as come.
 pub(crate) async fn serve_until(
@@ -50,32 +53,61 @@ pub(crate) async fn serve_until(
     app: Router,
     stop: impl Future<Output = ()>,
 ) {
+    let (mut usual, mut late) = (JoinSet::new(), JoinSet::new());
     let (close, closing) = watch::channel(());
-    let mut connections = JoinSet::new();
-    let mut stop = pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            (stream, _) = Listener::accept(&mut listener), if connections.len() < MAX_CONNECTIONS => {
-                connections.spawn(connection(stream, app.clone(), closing.clone()));
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    drop((listener, close));
+    let serving = |stream| connection(stream, app.clone(), true, closing.clone());
+    serve(&mut listener, &mut usual, serving, stop).await;
+    drop(close);
+
+    let (close, closing) = watch::channel(());
+    let draining = |stream| connection(stream, app.clone(), false, closing.clone());
     let finished = timeout(GRACE, async {
-        while connections.join_next().await.is_some() {}
+        let drained = all_ended(&mut usual);
+        serve(&mut listener, &mut late, draining, drained).await;
+        drop((listener, close));
+        all_ended(&mut late).await;
     });
     if finished.await.is_err() {
         tracing::warn!("some requests did not finish within {GRACE:?} and are cut off");
     }
 }
 
+/// Lets connections in until `stop`.
+async fn serve<F>(
+    listener: &mut TcpListener,
+    connections: &mut JoinSet<()>,
+    connection: impl Fn(TcpStream) -> F,
+    stop: impl Future<Output = ()>,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            (stream, _) = Listener::accept(listener), if connections.len() < MAX_CONNECTIONS => {
+                connections.spawn(connection(stream));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn all_ended(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
+}
+
 /// Serves a connection, until its client has had enough or has said nothing for too long. Once `closing` is closed it ends
-/// with the request in flight.
-async fn connection(stream: TcpStream, app: Router, mut closing: watch::Receiver<()>) {
+/// with the request in flight, and if it is not kept alive, with the first.
+async fn connection(
+    stream: TcpStream,
+    app: Router,
+    keep_alive: bool,
+    mut closing: watch::Receiver<()>,
+) {
     let mut connection = pin!(
         http1::Builder::new()
+            .keep_alive(keep_alive)
             .timer(TokioTimer::new())
             .header_read_timeout(MAX_SILENCE)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
@@ -167,7 +199,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         sync::Notify,
-        time::sleep,
+        time::{Instant, sleep},
     };
 
     use super::*;
@@ -197,18 +229,54 @@ mod tests {
             Router::new().route("/", get(handler))
         };
         let server = serve_until(listener, app, stop.notified());
+        let client = http_client();
         let closing = async {
             arrived.notified().await;
             stop.notify_one();
-            while TcpStream::connect(address).await.is_ok() {
-                tokio::task::yield_now().await;
-            }
+            let late = Request::get(format!("http://{address}/late")).body(Body::empty());
+            let late = client.request(late.unwrap()).await.unwrap();
             released.notify_one();
+            late
         };
-        let client = http_client();
         let answer = client.request(request.unwrap());
-        let ((), answer, ()) = tokio::join!(server, answer, closing);
+        let ((), answer, late) = tokio::join!(server, answer, closing);
         assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        assert_eq!(late.status(), StatusCode::NOT_FOUND, "it was answered too");
+        assert_eq!(late.headers()["connection"], "close");
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_requests_finish_and_says_nothing_keeps_nobody_waiting() {
+        let listener = listen(0, "--port").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (arrived, released, stop) = <(Arc<Notify>, Arc<Notify>, Arc<Notify>)>::default();
+        let app = {
+            let (arrived, released) = (Arc::clone(&arrived), Arc::clone(&released));
+            let handler = async move || {
+                arrived.notify_one();
+                released.notified().await;
+            };
+            Router::new().route("/", get(handler))
+        };
+        let server = async {
+            serve_until(listener, app, stop.notified()).await;
+            Instant::now()
+        };
+        let visits = async {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client
+                .write_all(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+                .await
+                .unwrap();
+            arrived.notified().await;
+            stop.notify_one();
+            let silent = TcpStream::connect(address).await.unwrap();
+            released.notify_one();
+            (Instant::now(), client, silent)
+        };
+        let (ended, (released, ..)) = tokio::join!(server, visits);
+        assert!(ended - released < GRACE, "{:?}", ended - released);
     }
 
     #[tokio::test(start_paused = true)]

@@ -78,6 +78,10 @@ pub(crate) enum Safeguard {
     Flag,
     /// The aggregate that makes a dashboard of what there is; without it all services answer, or there is none
     Aggregate,
+    /// The health paths
+    Health,
+    /// The layer that says beside an answer how it is degraded
+    Degraded,
 }
 
 /// The safeguards that are on.

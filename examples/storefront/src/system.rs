@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use brownout::{
     Criticality, Registry,
     flag::{Flag, Flags},
+    report::Lifecycle,
 };
 use tower::BoxError;
 
@@ -23,6 +24,9 @@ const DASHBOARD: &str = "/api/v1/dashboard";
 #[derive(Debug)]
 pub(crate) struct System {
     pub(crate) registry: Registry,
+    /// Where the shop is in its life, as it says itself.
+    pub(crate) process: Lifecycle,
+    pub(crate) safeguards: Safeguards,
     pub(crate) upstreams: Upstreams,
     pub(crate) backends: Backends,
     pub(crate) profiles: Profiles,
@@ -74,6 +78,8 @@ impl System {
             backends,
             upstreams,
             registry,
+            process: Lifecycle::new(),
+            safeguards: safeguards.clone(),
         })
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Outbox(Arc<Shared>);
 struct Shared {
     book: Mutex<Book>,
     queued: Notify,
+    settled: Notify,
 }
 
 impl Outbox {
@@ -44,6 +45,7 @@ impl Outbox {
     /// Takes down what has clearly become of a payment.
     pub(crate) fn settle(&self, key: &Key, state: State) {
         self.book().settle(key, state);
+        self.0.settled.notify_waiters();
     }
 
     /// Takes down that a payment was certainly not sent after all, and does not wait.
@@ -54,6 +56,7 @@ impl Outbox {
     /// Takes down that the payment service knows another payment by that key.
     pub(crate) fn disown(&self, key: &Key) {
         self.book().disown(key);
+        self.0.settled.notify_waiters();
     }
 
     /// What is known of a payment; nothing of one that never came, or came long ago.
@@ -64,6 +67,17 @@ impl Outbox {
     /// How many payments wait.
     pub(crate) fn waiting(&self) -> usize {
         self.book().waiting()
+    }
+
+    /// Waits until no payment does.
+    pub(crate) async fn is_empty(&self) {
+        loop {
+            let settled = self.0.settled.notified();
+            if self.waiting() == 0 {
+                return;
+            }
+            settled.await;
+        }
     }
 
     /// The payment whose turn it is, as soon as one waits. It waits on until it is settled.

@@ -6,7 +6,7 @@ use axum::{
     Extension, Json,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::{StatusCode, request},
-    middleware::{Next, from_fn, map_response},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
@@ -24,7 +24,6 @@ use super::{
 };
 use crate::{
     account::{Balance, Notification, PastOrder},
-    answer::{Answer, tell_marks},
     call::CallError,
     catalogue::Product,
     client::Backend,
@@ -76,8 +75,6 @@ impl Dashboard {
         } else {
             get(all_or_nothing).with_state(services)
         };
-        // The last is the first that sees a request.
-        let page = page.route_layer(map_response(tell_marks));
         Ok(Self(page.route_layer(from_fn(known_user))))
     }
 }
@@ -144,15 +141,15 @@ async fn dashboard(
         Some(None) => return no_such_customer(Users::NAME),
         known => known.flatten(),
     };
-    let picks = picks.into_value().unwrap_or_else(Picks::popular);
-    let page = |recommendations| Page {
+    let picks = picks.into_value().unwrap_or_else(Picks::popular).value;
+    let page = Page {
         profile: profile.unwrap_or_else(|| Profile::minimal(user)),
         orders: orders.into_value().unwrap_or_default(),
-        recommendations,
+        recommendations: picks.items,
         notifications: notifications.into_value().unwrap_or_default(),
         balance: balance.into_value().flatten(),
     };
-    compose(picks, page, &failed)
+    Json(failed.envelope(page)).into_response()
 }
 
 /// The same without the aggregate: every part is there, or there is no page.
@@ -176,14 +173,14 @@ async fn all_or_nothing(
     let Some(profile) = profile else {
         return no_such_customer(Users::NAME);
     };
-    let page = |recommendations| Page {
+    let page = Page {
         profile,
         orders,
-        recommendations,
+        recommendations: picks.value.items,
         notifications,
         balance: Some(balance),
     };
-    compose(picks, page, &FailedParts::default())
+    Json(FailedParts::default().envelope(page)).into_response()
 }
 
 /// What a service says, or the problem that it has.
@@ -194,17 +191,6 @@ async fn told<Q, T>(
 ) -> Result<T, Response> {
     let answer = service.oneshot(asked).await;
     answer.map_err(|error| error.problem(backend))
-}
-
-/// The marks of the recommendations go with the answer, to which the aggregate adds those of the parts that failed.
-fn compose(
-    picks: Answer<Picks>,
-    page: impl FnOnce(Vec<Product>) -> Page,
-    failed: &FailedParts,
-) -> Response {
-    let (picks, marks) = picks.into_marked();
-    let page = page(picks.items);
-    (Extension(marks), Json(failed.envelope(page))).into_response()
 }
 
 /// Lets nobody be asked on account of a request that does not say for whom.

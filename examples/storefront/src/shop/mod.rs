@@ -16,18 +16,31 @@ use axum::{
     response::Html,
     routing::{get, post},
 };
+use brownout::report::DegradedLayer;
 
 pub(crate) use self::{
     dashboard::Dashboard, payments::Till, profile::Profiles, recommendations::Recommender,
 };
-use crate::{health::health, problem::Problem, system::System};
+use crate::{health, problem::Problem, settings::Safeguard, system::System};
 
 const INDEX: &str = include_str!("index.html");
 /// An order is a line of JSON.
 const MAX_ORDER: usize = 4 * 1024;
 
-/// The shop's routes over a running system.
+/// The shop over a running system: its routes, behind what tells of their answers and of the shop itself.
 pub(crate) fn router(system: &System) -> Router {
+    let mut app = routes(system);
+    // The last is the first that sees a request.
+    if system.safeguards.has(Safeguard::Degraded) {
+        app = app.layer(DegradedLayer::new());
+    }
+    if system.safeguards.has(Safeguard::Health) {
+        app = app.layer(health::for_strangers(system));
+    }
+    app
+}
+
+fn routes(system: &System) -> Router {
     Router::new()
         .route(
             "/api/v1/recommendations",
@@ -48,7 +61,6 @@ pub(crate) fn router(system: &System) -> Router {
             "/api/v1/payments/{key}",
             get(payments::state).with_state(system.till.clone()),
         )
-        .route("/health", get(health).with_state(system.registry.clone()))
         .route("/", get(async || Html(INDEX)))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

@@ -8,14 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use brownout::{
-    Dependency,
-    core::{ConfigError, Degraded, Origin, RejectReason, Rejected, Verdict},
+    core::{ConfigError, Verdict},
     fallback::{Failed, FallbackLayer},
     flag::{Flag, FlagLayer},
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
-use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use crate::{
     answer::Answer,
@@ -55,9 +53,9 @@ pub(super) type Picking = BoxCloneSyncService<Taste, Answer<Picks>, CallError>;
 #[derive(Clone, Debug)]
 pub(crate) struct Recommender {
     model: Backend,
-    /// The model, behind its flag.
+    /// The model, with rules in its place while its flag has stepped back.
     ranked: Picking,
-    /// The same, and who else can be asked.
+    /// The model as long as its flag lets it be asked, and who else can be.
     chain: Picking,
 }
 
@@ -68,6 +66,10 @@ impl Recommender {
         flag: &Flag,
         safeguards: &Safeguards,
     ) -> Result<Self, ConfigError> {
+        // What it refuses goes on to the rules, as what failed does.
+        let flag = FlagLayer::for_results(flag.clone())
+            .classify(|picks: Result<&Answer<Picks>, &CallError>| judge(picks))
+            .reject_with(|refused| Err(CallError::Refused(refused)));
         let fallback = FallbackLayer::for_results()
             .safe()
             .covering(model.dependency())
@@ -75,17 +77,25 @@ impl Recommender {
             .mark_with(Answer::<Picks>::mark)
             .tier_fn("rules", |f: Failed<Taste>| ready(by_rules(f.request)))
             .last("popular", |_| ready(Picks::popular()))?;
-
-        let ranked = behind_flag(model, flag, safeguards);
         let fallback = ServiceBuilder::new()
             .map_err(|never: Infallible| match never {})
             .layer(fallback);
         let chain = ServiceBuilder::new()
             .option_layer(safeguards.keep(Safeguard::Fallback, fallback))
-            .service(ranked.clone());
+            .option_layer(safeguards.keep(Safeguard::Flag, flag.clone()))
+            .service(asking(model));
+
+        // Where there is no chain, the flag itself knows who stands in.
+        let rules = service_fn(|taste| {
+            let picks = by_rules(taste).unwrap_or_else(|Stranger| Picks::popular());
+            ready(Ok(picks))
+        });
+        let ranked = ServiceBuilder::new()
+            .option_layer(safeguards.keep(Safeguard::Flag, flag.degraded(rules)))
+            .service(asking(model));
         Ok(Self {
             model: model.clone(),
-            ranked,
+            ranked: BoxCloneSyncService::new(ranked),
             chain: BoxCloneSyncService::new(chain),
         })
     }
@@ -124,31 +134,19 @@ pub(super) async fn recommendations(
     }
 }
 
-/// The model, with the rules in its place while its flag has stepped back.
-fn behind_flag(model: &Backend, flag: &Flag, safeguards: &Safeguards) -> Picking {
-    let (backend, dependency) = (model.clone(), model.dependency());
-    let model = service_fn(move |taste: Taste| {
+/// The model itself.
+fn asking(
+    model: &Backend,
+) -> impl Service<Taste, Response = Answer<Picks>, Error = CallError, Future: Send> + Clone + use<>
+{
+    let backend = model.clone();
+    service_fn(move |taste: Taste| {
         let model = backend.clone();
         async move {
             let picks = model.get(&taste.path()).await?;
             picks.map(Answer::new).ok_or(CallError::Nonsense)
         }
-    });
-    let (dependency, stepped_back) = (dependency.clone(), flag.clone());
-    let rules = service_fn(move |taste: Taste| {
-        let picks = by_rules(taste);
-        // Who asks next should know why the model was not asked.
-        ready(picks.map_err(|Stranger| CallError::Refused(refusal(&dependency, &stepped_back))))
-    });
-    let flag = FlagLayer::for_results(flag.clone())
-        .classify(|picks: Result<&Answer<Picks>, &CallError>| judge(picks))
-        .reject_with(|refused| Err(CallError::Refused(refused)))
-        .mark_with(|picks: &mut Answer<Picks>, mark| picks.mark(by("rules", mark)))
-        .degraded(rules);
-    let ranked = ServiceBuilder::new()
-        .option_layer(safeguards.keep(Safeguard::Flag, flag))
-        .service(model);
-    BoxCloneSyncService::new(ranked)
+    })
 }
 
 /// A refusal by the circuit says nothing about the model: it would be the circuit that drives the flag.
@@ -158,18 +156,6 @@ fn judge(picks: Result<&Answer<Picks>, &CallError>) -> Verdict {
         Err(CallError::Refused(_)) => Verdict::Neutral,
         Err(_) => Verdict::Failure,
     }
-}
-
-/// Names who stood in, where a flag only knows that somebody did.
-fn by(tier: &str, mut mark: Degraded) -> Degraded {
-    mark.tier = Some(tier.into());
-    mark
-}
-
-/// What the flag itself would say, had it nobody to put in the model's place.
-fn refusal(model: &Dependency, flag: &Flag) -> Rejected {
-    let origin = Origin::new(model, Instant::now());
-    Rejected::new(origin, RejectReason::FlagDegraded, flag.stats().ends_after)
 }
 
 /// There is nothing to go by.

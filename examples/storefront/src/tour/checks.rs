@@ -111,14 +111,6 @@ impl Promises {
         }
     }
 
-    pub(super) fn level_while_open(&mut self, who: &Patient, expected: &str, seen: &str) {
-        self.check(
-            format!("while the circuit of {who} is open, the level is {expected}"),
-            seen == expected,
-            format!("it was {seen}"),
-        );
-    }
-
     /// The service is called again, and answers for itself.
     pub(super) fn healed(&mut self, who: &Patient, sight: &Sight) {
         let Sight {

@@ -7,6 +7,7 @@ mod answers;
 mod checks;
 mod dashboard;
 mod feature;
+mod health;
 mod outages;
 mod promises;
 mod purchases;

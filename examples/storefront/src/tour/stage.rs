@@ -1,23 +1,23 @@
 //! The running shop that the tour visits, with the services behind it.
 
-use brownout::{
-    flag::Flag,
-    registry::{CircuitState, Driver},
-};
+use std::{future::pending, sync::Arc};
+
+use brownout::{flag::Flag, registry::CircuitState};
 use tokio::task::JoinSet;
 use tower::BoxError;
 
 use super::{
     answers::{Answer, Answers},
+    health::Health,
     outages::{Outage, Service},
     purchases::{Purchase, Purchases},
     visitor::{Crowd, Visitor, Wish},
 };
 use crate::{
+    cli::Ports,
     client::Backend,
-    server,
+    house::{self, Doors},
     settings::{Safeguards, Settings},
-    shop,
     system::{Backends, System},
     upstream::{Ledger, Upstream, Upstreams},
 };
@@ -26,9 +26,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Stage {
     visitor: Visitor,
+    /// Who comes by the control server's port.
+    operator: Visitor,
     pub(super) purchases: Purchases,
-    system: System,
-    _driver: Driver,
+    system: Arc<System>,
     _shop: JoinSet<()>,
 }
 
@@ -38,7 +39,7 @@ pub(super) struct Sights {
     recommendations: Sight,
     users: Sight,
     payments: Sight,
-    pub(super) level: String,
+    pub(super) health: Health,
 }
 
 /// What it saw of one service.
@@ -56,20 +57,21 @@ impl Stage {
         settings: &Settings,
         safeguards: &Safeguards,
     ) -> Result<Self, BoxError> {
-        let system = System::start(settings, safeguards).await?;
-        let door = server::listen(0, "--port").await?;
-        let visitor = Visitor::new(&door.local_addr()?);
-        let app = shop::router(&system);
+        let system = Arc::new(System::start(settings, safeguards).await?);
+        let doors = Doors::listen(&Ports::ANY).await?;
+        let visitor = Visitor::new(&doors.shop.local_addr()?);
+        let operator = Visitor::new(&doors.control.local_addr()?);
         let mut shop = JoinSet::new();
+        let open = house::keep_open(doors, Arc::clone(&system), pending());
         shop.spawn(async move {
-            if let Err(error) = axum::serve(door, app).await {
+            if let Err(error) = open.await {
                 tracing::error!(%error, "the shop closed in the middle of the tour");
             }
         });
         Ok(Self {
             visitor,
+            operator,
             purchases: Purchases::default(),
-            _driver: system.registry.drive(),
             system,
             _shop: shop,
         })
@@ -137,7 +139,7 @@ impl Stage {
         for (purchase, answer) in purchases.iter().zip(payments.iter()) {
             self.purchases.answered(purchase, answer);
         }
-        let level = self.health("level").await;
+        let health = self.health().await;
         let sight = |service, answers| Sight {
             answers,
             calls: self.upstream(service).calls() - before[service as usize],
@@ -147,7 +149,7 @@ impl Stage {
             recommendations: sight(Service::Recommendations, recommendations),
             users: sight(Service::Users, users),
             payments: sight(Service::Payments, payments),
-            level,
+            health,
         })
     }
 
@@ -176,10 +178,9 @@ impl Stage {
         answers
     }
 
-    /// What `/health` says under this name.
-    pub(super) async fn health(&self, field: &str) -> String {
-        let said = self.visitor.ask(Wish::Page("/health")).await.says(field);
-        said.unwrap_or_else(|| "not told".to_owned())
+    /// What the shop says of itself.
+    pub(super) async fn health(&self) -> Health {
+        Health::ask(&self.visitor, &self.operator).await
     }
 }
 

@@ -8,6 +8,7 @@ use tower::BoxError;
 
 use super::{
     FAILURES,
+    health::{Health, Word},
     outages::{Outage, Patient, Service},
     promises::Promises,
     stage::{Sights, Stage},
@@ -33,14 +34,15 @@ pub(super) struct Guide<'a, W> {
 impl<W: Write> Guide<'_, W> {
     /// Nothing is broken, and everything works.
     pub(super) async fn all_well(&mut self, when: &str) -> Result<(), BoxError> {
-        for (field, value) in [("health", "healthy"), ("level", "full")] {
-            let seen = self.stage.health(field).await;
-            self.promises.check(
-                format!("{when}, the {field} is {value}"),
-                seen == value,
-                format!("it was {seen}"),
-            );
-        }
+        let seen = self
+            .health_when(|seen| seen.is_full() && seen.is(Word::Pass))
+            .await;
+        self.promises.health(when, &seen, Word::Pass);
+        self.promises.check(
+            format!("{when}, the level is full"),
+            seen.is_full(),
+            format!("it was {}", seen.level),
+        );
         let sights = self.stage.look(Crowd::InTurn(VISITS), None).await?;
         for service in Service::ALL {
             self.promises.all_well(when, service, sights.of(service));
@@ -92,7 +94,7 @@ impl<W: Write> Guide<'_, W> {
         for patient in outage.patients() {
             self.promises.open(&patient, sights.of(patient.service));
             self.promises
-                .level_while_open(&patient, outage.level(), &sights.level);
+                .health_while_open(&patient, outage, &sights.health);
             self.row("  its circuit is open", patient.service, &sights)?;
         }
         self.promises
@@ -188,23 +190,30 @@ impl<W: Write> Guide<'_, W> {
 
     /// The level falls by itself when it has been quiet for the dwell.
     async fn level_returns(&mut self, outage: &Outage) -> Result<(), BoxError> {
-        let start = Instant::now();
-        let mut level = self.stage.health("level").await;
-        while level != "full" && start.elapsed() < SOON {
-            sleep(Duration::from_millis(50)).await;
-            level = self.stage.health("level").await;
-        }
+        let seen = self.health_when(Health::is_full).await;
         for patient in outage.patients() {
             self.promises.check(
                 format!(
                     "{patient}, once healed, lets the level return to full within {} ms",
                     SOON.as_millis()
                 ),
-                level == "full",
-                format!("it was {level}"),
+                seen.is_full(),
+                format!("it was {}", seen.level),
             );
         }
         Ok(())
+    }
+
+    /// What the shop says of itself as soon as that is so, or when it has had its time.
+    async fn health_when(&self, so: impl Fn(&Health) -> bool) -> Health {
+        let start = Instant::now();
+        loop {
+            let seen = self.stage.health().await;
+            if so(&seen) || seen.is_silent() || start.elapsed() >= SOON {
+                return seen;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub(super) fn row(
@@ -220,7 +229,7 @@ impl<W: Write> Guide<'_, W> {
             from: sight.answers.sources(),
             calls: sight.calls,
             circuit: sight.circuit,
-            level: &sights.level,
+            level: &sights.health.level,
             promises: self.promises.tally(),
         };
         Ok(self.table.row(&row)?)

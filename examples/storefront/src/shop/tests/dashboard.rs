@@ -144,7 +144,7 @@ async fn rules_recommend_on_a_dashboard_too_while_the_flag_is_degraded() {
     let said = shop.get(PAGE).await;
     assert_eq!(
         said.degraded(),
-        "recommendations;tier=rules;reason=flag-degraded"
+        "recommendations;tier=degraded;reason=flag-degraded"
     );
     // It is what the flag wants, and nothing failed.
     assert_eq!(said.json["partial_failure"], false);

@@ -7,7 +7,7 @@ mod profiles;
 mod recommendations;
 mod storm;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,12 +15,13 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use brownout::{breaker::Policy, flag::FlagBuilder};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::router;
 use crate::{
+    control,
     outbox::ReplayTimes,
     settings::{Patience, Safeguard, Safeguards, Settings},
     system::System,
@@ -32,7 +33,7 @@ const FLAG_FOR: Duration = Duration::from_secs(1);
 
 /// A shop whose circuits open after two failures.
 struct Shop {
-    system: System,
+    system: Arc<System>,
     app: Router,
     data_dir: TempDir,
 }
@@ -105,7 +106,7 @@ impl Shop {
             .unwrap();
         Self {
             app: router(&system),
-            system,
+            system: Arc::new(system),
             data_dir,
         }
     }
@@ -116,14 +117,18 @@ impl Shop {
     }
 
     async fn send(&self, request: Request<Body>) -> Said {
-        let response = self.app.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Said {
-            status: head.status,
-            headers: head.headers,
-            json: serde_json::from_slice(&body).unwrap_or_default(),
-        }
+        said(self.app.clone(), request).await
+    }
+}
+
+async fn said(app: Router, request: Request<Body>) -> Said {
+    let response = app.oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Said {
+        status: head.status,
+        headers: head.headers,
+        json: serde_json::from_slice(&body).unwrap_or_default(),
     }
 }
 
@@ -162,6 +167,27 @@ async fn unknown_paths_and_wrong_methods_are_told_so() {
 }
 
 #[tokio::test]
+async fn nobody_but_the_shop_says_that_an_answer_is_degraded() {
+    let shop = Shop::open(&[]).await;
+    let forged = |path| {
+        let request = Request::get(path).header("degraded", "payments;tier=forged;reason=failed");
+        request.body(Body::empty()).unwrap()
+    };
+    let whole = shop.send(forged("/api/v1/recommendations")).await;
+    assert!(!whole.headers.contains_key("degraded"));
+    assert!(!whole.headers.contains_key("cache-control"));
+
+    let model = &shop.system.upstreams.recommendations;
+    model.set_fault(Fault::ClosedPort).await.unwrap();
+    let degraded = shop.send(forged("/api/v1/recommendations")).await;
+    assert_eq!(
+        degraded.degraded(),
+        "recommendations;tier=popular;reason=unreachable"
+    );
+    assert_eq!(degraded.headers["cache-control"], "no-store");
+}
+
+#[tokio::test]
 async fn health_answers_while_everything_else_is_down() {
     let shop = Shop::open(&[]).await;
     for upstream in shop.system.upstreams.all() {
@@ -173,12 +199,16 @@ async fn health_answers_while_everything_else_is_down() {
     }
     let health = shop.get("/health").await;
     assert_eq!(health.status, StatusCode::OK);
-    assert_eq!(health.json["level"], "reduced", "{}", health.json);
-    for dependency in health.json["dependencies"].as_array().unwrap() {
+    assert_eq!(health.json, json!({ "status": "warn" }));
+    assert_eq!(shop.get("/livez").await.status, StatusCode::OK);
+
+    let operators = control::router(&shop.system);
+    let request = Request::get("/health").header("host", "localhost");
+    let seen = said(operators, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(seen.json["level"], "reduced", "{}", seen.json);
+    for (name, checks) in seen.json["checks"].as_object().unwrap() {
         // What nobody has asked for may be down too, and nobody knows.
-        let known = ["recommendations", "users"]
-            .map(Into::into)
-            .contains(&dependency["name"]);
-        assert_eq!(dependency["status"] == "unhealthy", known, "{dependency}");
+        let known = ["recommendations", "users"].contains(&name.as_str());
+        assert_eq!(checks[0]["state"] == "unhealthy", known, "{checks}");
     }
 }

@@ -144,7 +144,7 @@ async fn look(stage: &Stage, crowd: Crowd, broken: &[Part]) -> Sight {
         circuit: states
             .min_by_key(|state| *state == CircuitState::Open)
             .unwrap_or(CircuitState::Closed),
-        level: stage.health("level").await,
+        level: stage.health().await.level,
     }
 }
 
