@@ -11,6 +11,7 @@ use brownout::{
     core::{Reject, Rejected},
     fallback::Cause,
     http::Unavailable,
+    registry::Status,
 };
 use serde::de::DeserializeOwned;
 
@@ -24,6 +25,8 @@ const MAX_BODY: usize = 256 * 1024;
 pub(crate) enum CallError {
     /// The circuit is open: the service was not called.
     Refused(Rejected),
+    /// A probe or a person says that the service is down: it was not called.
+    KnownDown,
     /// No connection could be made: the service was not called.
     Unreachable,
     /// There was no answer in time.
@@ -67,6 +70,17 @@ impl Backend {
         }
     }
 
+    /// Fails while a probe or a person says that the service is down. For parts of a page, which have nobody further to
+    /// ask; a chain of fallbacks looks by itself.
+    pub(crate) fn unless_down(&self) -> Result<(), CallError> {
+        let is_down = self.dependency().status_without_traffic() == Status::Unhealthy;
+        if is_down {
+            Err(CallError::KnownDown)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Gets something that there is or is not.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
@@ -105,6 +119,7 @@ impl CallError {
     pub(crate) fn cause(&self) -> Cause {
         match self {
             Self::Refused(rejected) => Cause::rejected(rejected),
+            Self::KnownDown => Cause::unhealthy(),
             Self::Unreachable => Cause::connect("no connection"),
             Self::TimedOut => Cause::timed_out("no answer in time"),
             Self::Failed => Cause::failed("failing status"),
@@ -117,6 +132,7 @@ impl CallError {
     pub(crate) fn problem(&self, backend: &Backend) -> Response<Body> {
         let status = match self {
             Self::Refused(rejected) => return refused(rejected),
+            Self::KnownDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };
@@ -131,7 +147,7 @@ impl CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Refused(_) => "is not called at the moment",
+            Self::Refused(_) | Self::KnownDown => "is not called at the moment",
             Self::Unreachable => "cannot be reached",
             Self::TimedOut => "did not answer in time",
             Self::Failed => "failed",

@@ -70,6 +70,10 @@ pub(crate) struct Ports {
     /// any that is free
     #[arg(long, default_value_t = 3001)]
     pub(crate) control_port: u16,
+
+    /// The port on 127.0.0.1 on which the shop's health is asked for by gRPC; 0 takes any that is free
+    #[arg(long, default_value_t = 50_051)]
+    pub(crate) grpc_port: u16,
 }
 
 impl Ports {
@@ -77,6 +81,7 @@ impl Ports {
     pub(crate) const ANY: Self = Self {
         port: 0,
         control_port: 0,
+        grpc_port: 0,
     };
 }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     health, local,
     problem::Problem,
+    scrape::metrics,
     settings::Safeguard,
     system::System,
     upstream::{Fault, UnknownFault, Upstream},
@@ -32,12 +33,16 @@ struct Report {
     calls: u64,
 }
 
-/// `GET /` says what is broken, `PUT /{service}` breaks and mends, and the health paths say all that is known.
+/// `GET /` says what is broken, `PUT /{service}` breaks and mends, and the health paths and `/metrics` say all that is
+/// known.
 pub(crate) fn router(system: &Arc<System>) -> Router {
     let mut app = Router::new()
         .route("/", get(list))
         .route("/{service}", put(switch))
         .with_state(Arc::clone(system));
+    if let Some(scrape) = &system.scrape {
+        app = app.route("/metrics", get(metrics).with_state(scrape.clone()));
+    }
     if system.safeguards.has(Safeguard::Health) {
         app = app.layer(health::for_operators(system));
     }

@@ -7,8 +7,9 @@ use tower::BoxError;
 
 use crate::{
     cli::Ports,
-    control,
+    control, grpc,
     server::{self, ListenError},
+    settings::Safeguard,
     shop,
     system::System,
 };
@@ -21,6 +22,7 @@ const LAST_PAYMENTS: Duration = Duration::from_secs(5);
 pub(crate) struct Doors {
     pub(crate) shop: TcpListener,
     pub(crate) control: TcpListener,
+    pub(crate) grpc: TcpListener,
 }
 
 impl Doors {
@@ -28,6 +30,7 @@ impl Doors {
         Ok(Self {
             shop: server::listen(ports.port, "--port").await?,
             control: server::listen(ports.control_port, "--control-port").await?,
+            grpc: server::listen(ports.grpc_port, "--grpc-port").await?,
         })
     }
 }
@@ -41,6 +44,8 @@ pub(crate) async fn keep_open(
     system: Arc<System>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), BoxError> {
+    let health = grpc::health(&system)?;
+    let health = system.safeguards.keep(Safeguard::Health, health);
     let _driver = system.registry.drive();
     let (close, closing) = watch::channel(());
     let closed = |mut closing: watch::Receiver<()>| async move {
@@ -56,9 +61,14 @@ pub(crate) async fn keep_open(
         make_last_payments(&system).await;
         drop(close);
     };
-    let operators = server::serve_until(doors.control, control::router(&system), closed(closing));
+    let operators = server::serve_until(
+        doors.control,
+        control::router(&system),
+        closed(closing.clone()),
+    );
+    let machines = grpc::serve(doors.grpc, health, closed(closing));
     system.process.started();
-    tokio::join!(customers, operators);
+    tokio::join!(customers, operators, machines);
     tracing::info!("the shop is closed");
     Ok(())
 }

@@ -15,12 +15,15 @@ mod cli;
 mod client;
 mod control;
 mod customer;
+mod grpc;
 mod health;
 mod house;
 mod local;
 mod outbox;
 mod payment;
+mod probes;
 mod problem;
+mod scrape;
 mod server;
 mod settings;
 mod shop;
@@ -81,10 +84,12 @@ async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError
     writeln!(
         io::stdout(),
         "The shop is open at http://{}/ and its faults are switched at http://{control}/\n\
+         Operators see http://{control}/health and http://{control}/metrics; gRPC health is at {grpc}.\n\
          Try: curl -X PUT -d 'status 500' http://{control}/recommendations\n\
          Its database is in {data_dir}. Ctrl-C closes the shop.",
         doors.shop.local_addr()?,
         control = doors.control.local_addr()?,
+        grpc = doors.grpc.local_addr()?,
         data_dir = settings.data_dir.display(),
     )?;
     house::keep_open(doors, system, server::told_to_stop()).await

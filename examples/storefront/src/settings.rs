@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use brownout::{breaker::Policy, flag::FlagBuilder, registry::RegistryBuilder};
 use clap::ValueEnum;
 
-use crate::outbox::ReplayTimes;
+use crate::{outbox::ReplayTimes, probes::ProbeTimes};
 
 /// What differs between serving and a tour, which has no time to wait for production's defaults.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) flag: fn(FlagBuilder) -> FlagBuilder,
     /// How long the degradation level stays up after its cause is gone.
     pub(crate) dwell: Duration,
+    /// How the services behind the shop are probed.
+    pub(crate) probes: ProbeTimes,
     /// How fast payments are made up for.
     pub(crate) replay: ReplayTimes,
     /// Where the shop's own database is.
@@ -58,6 +60,11 @@ impl Settings {
             circuit: Policy::default(),
             flag: std::convert::identity,
             dwell: RegistryBuilder::DEFAULT_DWELL,
+            probes: ProbeTimes {
+                every: Duration::from_secs(5),
+                fall: 3,
+                rise: 2,
+            },
             replay: ReplayTimes {
                 pace: Duration::from_millis(50),
                 after_failure: Duration::from_secs(1),
@@ -82,6 +89,10 @@ pub(crate) enum Safeguard {
     Health,
     /// The layer that says beside an answer how it is degraded
     Degraded,
+    /// The page of metrics
+    Metrics,
+    /// The probes of the services behind the shop, and what is skipped by their word
+    Probes,
 }
 
 /// The safeguards that are on.

@@ -12,7 +12,9 @@ use tower::BoxError;
 use crate::{
     client::{Backend, connecting_client, http_client},
     outbox::{Outbox, Replay},
-    settings::{Safeguards, Settings},
+    probes,
+    scrape::Scrape,
+    settings::{Safeguard, Safeguards, Settings},
     shop::{Dashboard, Profiles, Recommender, Till},
     store::Database,
     upstream::Upstreams,
@@ -27,6 +29,8 @@ pub(crate) struct System {
     /// Where the shop is in its life, as it says itself.
     pub(crate) process: Lifecycle,
     pub(crate) safeguards: Safeguards,
+    /// What the layers have counted.
+    pub(crate) scrape: Option<Scrape>,
     pub(crate) upstreams: Upstreams,
     pub(crate) backends: Backends,
     pub(crate) profiles: Profiles,
@@ -58,8 +62,21 @@ impl System {
     ) -> Result<Self, BoxError> {
         let database = open_database(settings.data_dir.clone()).await?;
         let registry = Registry::builder().dwell(settings.dwell).build()?;
+        let scrape = safeguards
+            .has(Safeguard::Metrics)
+            .then(|| Scrape::new(&registry))
+            .transpose()?;
         let upstreams = Upstreams::start().await?;
         let backends = Backends::connect(&registry, &upstreams, settings, safeguards)?;
+        // Strangers have no name for it: nobody outside can tell the shop's own disk from the shop.
+        let disk = registry
+            .dependency("database")
+            .criticality(Criticality::Optional)
+            .description("the shop's own copy of its customers")
+            .register()?;
+        if safeguards.has(Safeguard::Probes) {
+            probes::attach(&backends, (&disk, &database), settings.probes)?;
+        }
         let flag = Flags::new(&registry)
             .builder("ml_recommendations")
             .dependency(backends.recommendations.dependency());
@@ -69,7 +86,13 @@ impl System {
         let outbox = Outbox::default();
         Ok(Self {
             profiles: Profiles::new(&backends.users, database, safeguards)?,
-            dashboard: Dashboard::new(&backends, &recommender, &settings.patience, safeguards)?,
+            dashboard: Dashboard::new(
+                &registry,
+                &backends,
+                &recommender,
+                &settings.patience,
+                safeguards,
+            )?,
             recommender,
             ml_recommendations,
             till: Till::new(&backends.payments, &outbox, safeguards)?,
@@ -79,12 +102,24 @@ impl System {
             upstreams,
             registry,
             process: Lifecycle::new(),
+            scrape,
             safeguards: safeguards.clone(),
         })
     }
 }
 
 impl Backends {
+    pub(crate) fn all(&self) -> [&Backend; 6] {
+        [
+            &self.recommendations,
+            &self.users,
+            &self.payments,
+            &self.orders,
+            &self.notifications,
+            &self.balance,
+        ]
+    }
+
     /// Nobody misses recommendations for a while. A shop that does not know its customers can still sell, but people
     /// notice. One that cannot charge has an emergency, however well it hides that from its customers.
     fn connect(

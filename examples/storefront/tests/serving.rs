@@ -5,97 +5,29 @@
     reason = "a test that unwraps says that something is wrong"
 )]
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::{Child, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
-};
+mod shop;
 
-use tempfile::TempDir;
+use std::{net::TcpListener, process::Command};
 
-/// Longer than anything takes that is not held back on purpose.
-const LONG: Duration = Duration::from_secs(30);
-
-/// A running shop, ended when the test does.
-struct Shop {
-    process: Child,
-    _stdout: BufReader<ChildStdout>,
-    address: String,
-    control: String,
-    _data_dir: TempDir,
-}
-
-impl Shop {
-    fn start() -> Self {
-        let data_dir = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_storefront"))
-            .args(["--port", "0", "--control-port", "0", "--log", "error"])
-            .arg("--data-dir")
-            .arg(data_dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let mut addresses = line
-            .split("http://")
-            .skip(1)
-            .map(|rest| rest.split('/').next().unwrap().to_owned());
-        Self {
-            address: addresses
-                .next()
-                .expect("the first line names both addresses"),
-            control: addresses
-                .next()
-                .expect("the first line names both addresses"),
-            process,
-            _stdout: stdout,
-            _data_dir: data_dir,
-        }
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The whole of an answer: head and body.
-fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
-    let length = body.len();
-    send(
-        address,
-        &format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        ),
-    )
-}
-
-fn send(address: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
+use self::shop::{Shop, ask, until};
 
 #[test]
-fn a_busy_port_is_a_clear_error_with_code_1() {
+fn every_port_can_be_chosen_and_is_named_when_it_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_storefront"))
-        .args(["--port", &port, "--control-port", "0"])
-        .output()
-        .unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
-    assert!(error.contains("--port 0"), "{error}");
+    for option in ["--port", "--control-port", "--grpc-port"] {
+        let others = ["--port", "--control-port", "--grpc-port"];
+        let others = others.into_iter().filter(|other| *other != option);
+        let output = Command::new(env!("CARGO_BIN_EXE_storefront"))
+            .args([option, &port])
+            .args(others.flat_map(|other| [other, "0"]))
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
+        assert!(error.contains(&format!("{option} 0")), "{error}");
+    }
 }
 
 #[test]
@@ -105,7 +37,15 @@ fn a_data_directory_that_cannot_be_used_is_a_clear_error_with_code_1() {
     std::fs::write(&file, "no database ".repeat(100)).unwrap();
     for (data_dir, says) in [(directory.path(), "damaged"), (&file, "--data-dir")] {
         let output = Command::new(env!("CARGO_BIN_EXE_storefront"))
-            .args(["--port", "0", "--control-port", "0", "--data-dir"])
+            .args([
+                "--port",
+                "0",
+                "--control-port",
+                "0",
+                "--grpc-port",
+                "0",
+                "--data-dir",
+            ])
             .arg(data_dir)
             .output()
             .unwrap();
@@ -118,15 +58,7 @@ fn a_data_directory_that_cannot_be_used_is_a_clear_error_with_code_1() {
 #[test]
 fn a_payment_is_taken_while_its_service_is_gone_and_made_when_it_is_back() {
     let shop = Shop::start();
-    let pay = || {
-        let order = r#"{"user":42,"amount_cents":1999}"#;
-        let head = "POST /api/v1/payments HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\
-                    idempotency-key: order-1\r\ncontent-type: application/json\r\n";
-        send(
-            &shop.address,
-            &format!("{head}content-length: {}\r\n\r\n{order}", order.len()),
-        )
-    };
+    let pay = || shop.pay("order-1");
     let state = || ask(&shop.address, "GET", "/api/v1/payments/order-1", "");
     assert!(state().starts_with("HTTP/1.1 404"));
     ask(&shop.control, "PUT", "/payments", "closed-port");
@@ -136,11 +68,7 @@ fn a_payment_is_taken_while_its_service_is_gone_and_made_when_it_is_back() {
     assert!(state().contains("\"state\":\"pending\""));
 
     ask(&shop.control, "PUT", "/payments", "none");
-    let start = Instant::now();
-    while !state().contains("\"state\":\"charged\"") {
-        assert!(start.elapsed() < LONG, "{}", state());
-        std::thread::yield_now();
-    }
+    until("\"state\":\"charged\"", state);
     assert!(
         pay().starts_with("HTTP/1.1 201"),
         "a repeat is no second charge"
@@ -164,10 +92,11 @@ fn a_person_can_break_a_service_and_mend_it_while_the_shop_runs() {
     assert!(ask(&shop.control, "GET", "/", "").contains("closed-port"));
     assert!(ask(&shop.address, "GET", "/api/v1/users/1/profile", "").starts_with("HTTP/1.1 200"));
     let health = ask(&shop.address, "GET", "/health", "");
-    assert!(health.ends_with("{\"status\":\"pass\"}"), "{health}");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
 
     assert!(fault("none").starts_with("HTTP/1.1 200"));
-    assert!(recommendations().contains("\"source\":\"recommendations\""));
+    // A probe may have seen the outage, and has to see its end.
+    until("\"source\":\"recommendations\"", recommendations);
 }
 
 #[test]
@@ -195,7 +124,7 @@ fn a_dashboard_comes_while_everything_behind_it_is_gone() {
     for service in services {
         ask(&shop.control, "PUT", &format!("/{service}"), "none");
     }
-    assert!(dashboard().contains("\"partial_failure\":false"));
+    until("\"partial_failure\":false", dashboard);
 }
 
 #[test]
@@ -217,26 +146,4 @@ fn what_cannot_be_switched_is_told_so() {
     );
     let charges = ask(&shop.control, "PUT", "/payments", "hang-after-charge");
     assert!(charges.starts_with("HTTP/1.1 200"), "{charges}");
-}
-
-#[cfg(unix)]
-#[test]
-fn sigterm_lets_a_request_in_flight_finish_and_ends_with_code_0() {
-    let mut shop = Shop::start();
-    assert!(ask(&shop.control, "PUT", "/users", "latency 500ms").starts_with("HTTP/1.1 200"));
-    let address = shop.address.clone();
-    let answer = std::thread::spawn(move || ask(&address, "GET", "/api/v1/users/7/profile", ""));
-    // The upstream has the call, so the shop has it too.
-    while !ask(&shop.control, "GET", "/", "")
-        .contains("\"name\":\"users\",\"fault\":\"latency 500ms\"")
-        || !ask(&shop.control, "GET", "/", "").contains("\"calls\":1")
-    {
-        std::thread::yield_now();
-    }
-    let id = shop.process.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(sent.success());
-
-    assert!(answer.join().unwrap().starts_with("HTTP/1.1 200"));
-    assert_eq!(shop.process.wait().unwrap().code(), Some(0));
 }

@@ -99,17 +99,113 @@ fn without_the_aggregate_the_tour_fails_and_says_which_promises_broke() {
     }
     // Nothing else depends on it, and a dashboard of which nothing is broken is whole without it.
     for broken in seen.lines().filter(|line| line.starts_with("BROKEN")) {
-        assert!(broken.contains("a dashboard whose"), "{broken}");
+        let is_its = [
+            "a dashboard whose",
+            "/api/v1/dashboard",
+            "brownout_parts_total",
+        ];
+        assert!(is_its.iter().any(|its| broken.contains(its)), "{broken}");
         assert!(!broken.contains("is whole"), "{broken}");
     }
+}
+
+#[test]
+fn without_the_health_paths_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "health"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: before, /livez answers 200",
+        "BROKEN: while the circuit of a users service that hangs is open, /readyz answers 200",
+        "BROKEN: while the circuit of a dead payment service is open, /health answers 503 {\"status\":\"fail\"}, and \
+         strangers no more",
+        "BROKEN: while the circuit of a slow payment service is open, gRPC health is NOT_SERVING",
+        "BROKEN: afterwards, /startupz answers 200",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    // The shop serves as well as ever.
+    for kept in [
+        "is stood in for",
+        "a dashboard whose",
+        "its circuit by",
+        "BROKEN: at the end",
+    ] {
+        let broken = |line: &str| line.starts_with("BROKEN") && line.contains(kept);
+        assert!(!seen.lines().any(broken), "{kept}\n{seen}");
+    }
+}
+
+#[test]
+fn without_the_layer_of_marks_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "degraded"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: a slow recommender is stood in for from the first failure, and the header names recommendations, the \
+         tier, and why: timed-out",
+        "BROKEN: a users service that breaks off is stood in for while its circuit is open, and the header names users, \
+         the tier, and why: circuit-open",
+        "BROKEN: a dashboard whose orders service is dead says what it lacks, and nothing else, from the first failure",
+        "BROKEN: while services that hang are known to be down, /api/v1/dashboard?user_id=42 comes from fallback and \
+         says why",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    // The answers are the same.
+    for kept in [
+        ": 200 from",
+        ": 202 from",
+        "sensible value",
+        "/health",
+        "/metrics",
+    ] {
+        let broken = |line: &str| line.starts_with("BROKEN: a ") && line.contains(kept);
+        let flag = |line: &str| line.contains("answers 429");
+        assert!(
+            !seen.lines().any(|line| broken(line) && !flag(line)),
+            "{kept}\n{seen}"
+        );
+    }
+}
+
+#[test]
+fn without_metrics_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "metrics"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    for promise in [
+        "BROKEN: a recommender that answers 500 has an open circuit on /metrics",
+        "BROKEN: a dead payment service adds fallbacks to /metrics",
+        "BROKEN: a slow users service, once healed, has a closed circuit on /metrics",
+        "BROKEN: at the end, /metrics has brownout_parts_total",
+    ] {
+        assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    }
+    for broken in seen.lines().filter(|line| line.starts_with("BROKEN")) {
+        assert!(broken.contains("/metrics"), "{broken}");
+    }
+}
+
+#[test]
+fn without_probes_the_tour_fails_and_says_which_promises_broke() {
+    let tour = storefront(&["tour", "--without", "probes"]);
+    let seen = text(&tour.stdout);
+    assert_eq!(tour.status.code(), Some(1), "{seen}{}", text(&tour.stderr));
+    let promise = "BROKEN: services that answer 500 are known to be down within 5000 ms, though nobody asks for them";
+    assert!(seen.contains(promise), "not named: {promise}\n{seen}");
+    // Circuits and chains do without.
+    assert_eq!(seen.matches("BROKEN").count(), 1, "{seen}");
 }
 
 #[test]
 fn an_unknown_safeguard_is_a_wrong_argument_and_no_broken_promise() {
     let tour = storefront(&["tour", "--without", "sense"]);
     assert_eq!(tour.status.code(), Some(2));
+    let error = text(&tour.stderr);
+    let known = "breaker, fallback, flag, aggregate, health, degraded, metrics, probes]";
     assert!(
-        text(&tour.stderr).contains("breaker"),
-        "the error lists what there is"
+        error.contains(known),
+        "for each there is a test here: {error}"
     );
 }

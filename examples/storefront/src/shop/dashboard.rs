@@ -11,6 +11,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use brownout::{
+    Registry,
     aggregate::{AggregateLayer, FailedParts, MaybePart, PartKey},
     core::ConfigError,
 };
@@ -64,6 +65,7 @@ struct Asked {
 
 impl Dashboard {
     pub(crate) fn new(
+        registry: &Registry,
         backends: &Backends,
         recommender: &Recommender,
         patience: &Patience,
@@ -71,7 +73,7 @@ impl Dashboard {
     ) -> Result<Self, ConfigError> {
         let services = Services::new(backends, recommender);
         let page = if safeguards.has(Safeguard::Aggregate) {
-            aggregated(services, patience)?
+            aggregated(registry, services, patience)?
         } else {
             get(all_or_nothing).with_state(services)
         };
@@ -80,7 +82,11 @@ impl Dashboard {
 }
 
 /// Five services are asked at the same time, each behind its breaker and under a deadline of its own.
-fn aggregated(services: Services, patience: &Patience) -> Result<MethodRouter, ConfigError> {
+fn aggregated(
+    registry: &Registry,
+    services: Services,
+    patience: &Patience,
+) -> Result<MethodRouter, ConfigError> {
     let whole = patience.dashboard;
     let at_most = |patience: Duration| patience.saturating_add(SLACK).min(whole);
     let Services {
@@ -124,6 +130,7 @@ fn aggregated(services: Services, patience: &Patience) -> Result<MethodRouter, C
         .timeout(at_most(patience.balance))
         .or(None)
         .within(whole)
+        .named(registry, "dashboard")
         .build()?;
     Ok(get(dashboard).route_layer(layer))
 }

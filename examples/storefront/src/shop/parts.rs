@@ -70,7 +70,10 @@ impl Services {
         Self {
             users: BoxCloneSyncService::new(service_fn(move |user| {
                 let users = users.clone();
-                async move { users.get(&format!("/users/{user}/profile")).await }
+                async move {
+                    users.unless_down()?;
+                    users.get(&format!("/users/{user}/profile")).await
+                }
             })),
             orders: asking(&backends.orders, "orders"),
             notifications: asking(&backends.notifications, "notifications"),
@@ -90,6 +93,7 @@ where
     BoxCloneSyncService::new(service_fn(move |user: UserId| {
         let backend = backend.clone();
         async move {
+            backend.unless_down()?;
             let said = backend.get(&format!("/users/{user}/{what}")).await?;
             said.ok_or(CallError::Nonsense)
         }

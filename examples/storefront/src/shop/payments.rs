@@ -124,7 +124,9 @@ impl Till {
             }) => outbox.settle(&key, outbox::State::Charged),
             Err(
                 ChargeError::QueueFull
-                | ChargeError::Call(CallError::Refused(_) | CallError::Unreachable),
+                | ChargeError::Call(
+                    CallError::Refused(_) | CallError::KnownDown | CallError::Unreachable,
+                ),
             ) => outbox.unsent(&key),
             Ok(_) | Err(ChargeError::Call(_)) => {}
             Err(ChargeError::Declined) => outbox.settle(&key, outbox::State::Failed),
@@ -225,7 +227,9 @@ fn refuse(error: &ChargeError, payments: &Backend) -> Response {
     let about = |status| Problem::new(status, format!("{name} {error}")).on_account_of(name);
     let problem = match error {
         // Nothing was sent, so nothing is unknown.
-        ChargeError::Call(call @ (CallError::Refused(_) | CallError::Unreachable)) => {
+        ChargeError::Call(
+            call @ (CallError::Refused(_) | CallError::KnownDown | CallError::Unreachable),
+        ) => {
             return call.problem(payments);
         }
         ChargeError::Call(call) => {

@@ -49,6 +49,7 @@ impl Profiles {
         let fallback = FallbackLayer::for_results()
             .safe()
             .covering(users.dependency())
+            .skip_when_unhealthy(users.dependency())
             .causes(CallError::cause)
             .mark_with(Known::mark)
             .tier(Tier::new("cache", copies).timeout(Duration::from_millis(500)))

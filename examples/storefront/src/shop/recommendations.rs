@@ -73,6 +73,7 @@ impl Recommender {
         let fallback = FallbackLayer::for_results()
             .safe()
             .covering(model.dependency())
+            .skip_when_unhealthy(model.dependency())
             .causes(CallError::cause)
             .mark_with(Answer::<Picks>::mark)
             .tier_fn("rules", |f: Failed<Taste>| ready(by_rules(f.request)))
@@ -143,17 +144,19 @@ fn asking(
     service_fn(move |taste: Taste| {
         let model = backend.clone();
         async move {
+            model.unless_down()?;
             let picks = model.get(&taste.path()).await?;
             picks.map(Answer::new).ok_or(CallError::Nonsense)
         }
     })
 }
 
-/// A refusal by the circuit says nothing about the model: it would be the circuit that drives the flag.
+/// A refusal by the circuit says nothing about the model: it would be the circuit that drives the flag. Nor does a call
+/// that was not made.
 fn judge(picks: Result<&Answer<Picks>, &CallError>) -> Verdict {
     match picks {
         Ok(_) => Verdict::Success,
-        Err(CallError::Refused(_)) => Verdict::Neutral,
+        Err(CallError::Refused(_) | CallError::KnownDown) => Verdict::Neutral,
         Err(_) => Verdict::Failure,
     }
 }

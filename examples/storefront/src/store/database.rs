@@ -18,13 +18,15 @@ const QUEUE: usize = 64;
 /// ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
-    queue: mpsc::Sender<LookUp>,
+    queue: mpsc::Sender<Question>,
 }
 
+/// What the database is asked.
 #[derive(Debug)]
-struct LookUp {
-    id: UserId,
-    reply: oneshot::Sender<Result<Profile, NotInStore>>,
+enum Question {
+    Customer(UserId, oneshot::Sender<Result<Profile, NotInStore>>),
+    /// Whether it answers at all.
+    Alive(oneshot::Sender<Result<(), NotInStore>>),
 }
 
 /// Why the shop's own copies say nothing of a customer.
@@ -42,16 +44,23 @@ impl Database {
     /// Opens the database in a directory. Makes and seeds it where there is none. Blocks while the disk does.
     pub(crate) fn open(directory: &Path) -> Result<Self, OpenError> {
         let connection = open(directory)?;
-        let (queue, look_ups) = mpsc::channel(QUEUE);
-        Self::spawn(connection, look_ups).map_err(OpenError::Thread)?;
+        let (queue, questions) = mpsc::channel(QUEUE);
+        Self::spawn(connection, questions).map_err(OpenError::Thread)?;
         Ok(Self { queue })
     }
 
-    fn spawn(connection: Connection, mut look_ups: mpsc::Receiver<LookUp>) -> io::Result<()> {
+    fn spawn(connection: Connection, mut questions: mpsc::Receiver<Question>) -> io::Result<()> {
         let answer_all = move || {
-            while let Some(LookUp { id, reply }) = look_ups.blocking_recv() {
-                if !reply.is_closed() {
-                    let _ = reply.send(look_up(&connection, id));
+            while let Some(question) = questions.blocking_recv() {
+                match question {
+                    Question::Customer(id, reply) if !reply.is_closed() => {
+                        let _ = reply.send(look_up(&connection, id));
+                    }
+                    Question::Alive(reply) if !reply.is_closed() => {
+                        let _ = reply.send(check(&connection));
+                    }
+                    // Nobody waits for the answer any more.
+                    _ => {}
                 }
             }
         };
@@ -61,11 +70,23 @@ impl Database {
 
     /// What the database says of a customer. Who stops waiting costs it nothing.
     pub(crate) async fn get(self, id: UserId) -> Result<Answer<Option<Profile>>, NotInStore> {
-        let (reply, answer) = oneshot::channel();
-        let queued = self.queue.try_send(LookUp { id, reply });
-        queued.map_err(|_| NotInStore::Busy)?;
-        let profile = answer.await.map_err(|_| NotInStore::Broken)??;
+        let profile = self.ask(|reply| Question::Customer(id, reply)).await?;
         Ok(Answer::new(Some(profile)))
+    }
+
+    /// Whether it answers, for whoever watches over it.
+    pub(crate) async fn check(&self) -> Result<(), NotInStore> {
+        self.ask(Question::Alive).await
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<Result<T, NotInStore>>) -> Question,
+    ) -> Result<T, NotInStore> {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.queue.try_send(question(reply));
+        queued.map_err(|_| NotInStore::Busy)?;
+        answer.await.map_err(|_| NotInStore::Broken)?
     }
 }
 
@@ -93,6 +114,15 @@ fn look_up(connection: &Connection, id: UserId) -> Result<Profile, NotInStore> {
             Err(NotInStore::Broken)
         }
     }
+}
+
+/// Reads from the table, so that a file that is gone or damaged is noticed.
+fn check(connection: &Connection) -> Result<(), NotInStore> {
+    let read = connection.query_row("SELECT 1 FROM customers LIMIT 1", [], |_| Ok(()));
+    read.map_err(|error| {
+        tracing::debug!(%error, "the database has no answer");
+        NotInStore::Broken
+    })
 }
 
 impl fmt::Display for NotInStore {

@@ -12,6 +12,8 @@ pub(super) struct Answer {
     pub(super) status: Option<StatusCode>,
     /// What it says of itself, where it is worse than it could be.
     pub(super) degraded: Option<String>,
+    /// Whether nobody may store it.
+    pub(super) no_store: bool,
     pub(super) body: Bytes,
     pub(super) took: Duration,
 }
@@ -48,16 +50,34 @@ impl Answers {
         self.0.iter().all(|answer| answer.status == Some(status))
     }
 
-    /// Whether every answer says that it is degraded, and by which tier it comes.
-    pub(super) fn are_marked(&self) -> bool {
+    /// Whether every answer says in its header in whose place it comes, from where, and why; and that nobody may store it.
+    pub(super) fn are_marked(&self, dependency: &str, reasons: &[&str]) -> bool {
         let marked = |answer: &Answer| {
-            let tier = answer
-                .says("source")
-                .map(|source| format!(";tier={source};"));
-            let mark = answer.degraded.as_ref().zip(tier);
-            mark.is_some_and(|(mark, tier)| mark.contains(&tier))
+            let source = answer.says("source")?;
+            let said = answer.degraded.as_ref()?;
+            let mark = reasons.iter().find_map(|reason| {
+                said.strip_prefix(&format!("{dependency};tier={source};reason={reason}"))
+            });
+            let only = mark.is_some_and(|rest| rest.is_empty() || rest.starts_with(";age="));
+            Some(only && !said.contains(',') && answer.no_store)
         };
+        let marked = |answer| marked(answer).unwrap_or(false);
         self.0.iter().all(marked)
+    }
+
+    /// What the answers say of themselves, each thing once.
+    pub(super) fn marks(&self) -> String {
+        let mut marks: Vec<&str> = Vec::new();
+        for mark in self
+            .0
+            .iter()
+            .filter_map(|answer| answer.degraded.as_deref())
+        {
+            if !marks.contains(&mark) {
+                marks.push(mark);
+            }
+        }
+        marks.join(" / ")
     }
 
     /// Whether no answer says that it is degraded.
@@ -117,6 +137,7 @@ mod tests {
         Answer {
             status: Some(status),
             degraded: None,
+            no_store: true,
             body: Bytes::new(),
             took: Duration::from_millis(millis),
         }
@@ -146,9 +167,18 @@ mod tests {
                 ..answer(StatusCode::OK, 1)
             }])
         };
-        assert!(degraded(Some("users;tier=cache;reason=failed")).are_marked());
-        assert!(!degraded(Some("users;tier=minimal;reason=failed")).are_marked());
-        assert!(!degraded(None).are_marked());
+        let marked = |mark| degraded(mark).are_marked("users", &["failed", "timed-out"]);
+        assert!(marked(Some("users;tier=cache;reason=failed")));
+        assert!(marked(Some("users;tier=cache;reason=timed-out;age=42")));
+        for other in [
+            "users;tier=minimal;reason=failed",
+            "orders;tier=cache;reason=failed",
+            "users;tier=cache;reason=circuit-open",
+            "users;tier=cache;reason=failed, payments;reason=failed",
+        ] {
+            assert!(!marked(Some(other)), "{other}");
+        }
+        assert!(!marked(None));
         assert!(degraded(None).are_unmarked());
         assert_eq!(degraded(None).sources(), "cache");
     }

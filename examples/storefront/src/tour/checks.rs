@@ -67,6 +67,7 @@ impl Promises {
             None => self.stood_in_for(
                 &format!("{who} is stood in for from the first failure"),
                 who,
+                who.reasons(),
                 sight,
             ),
         }
@@ -91,6 +92,7 @@ impl Promises {
         self.stood_in_for(
             &format!("{who} is stood in for while its circuit is open"),
             who,
+            &["circuit-open"],
             sight,
         );
         self.check(
@@ -195,13 +197,22 @@ impl Promises {
     }
 
     /// The tiers answer, all that there are, and say so.
-    fn stood_in_for(&mut self, promise: &str, who: &Patient, sight: &Sight) {
+    fn stood_in_for(&mut self, promise: &str, who: &Patient, reasons: &[&str], sight: &Sight) {
         let answers = &sight.answers;
         let (status, tiers) = (who.service.stand_in(), who.service.tiers());
         self.check(
             format!("{promise}: {} from {tiers}", status.as_u16()),
-            answers.are_all(status) && answers.are_marked() && answers.sources() == tiers,
+            answers.are_all(status) && answers.sources() == tiers,
             format!("the answers were {answers} from {}", answers.sources()),
+        );
+        let dependency = who.service.dependency();
+        self.check(
+            format!(
+                "{promise}, and the header names {dependency}, the tier, and why: {}",
+                reasons.join(" or ")
+            ),
+            answers.are_marked(dependency, reasons),
+            format!("it said {}", answers.marks()),
         );
     }
 }

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 
 use super::{
     answers::Answer,
+    details::Details,
+    machine::Machine,
     outages::{Outage, Patient, Service},
     promises::Promises,
     visitor::{Visitor, Wish},
@@ -11,7 +13,7 @@ use super::{
 
 /// Paths that answer 200 as long as the process runs, whatever is down behind it.
 const PROCESS: [&str; 3] = ["/livez", "/readyz", "/startupz"];
-const HEALTH: &str = "/health";
+pub(super) const HEALTH: &str = "/health";
 
 /// What the health paths said at one time.
 #[derive(Debug)]
@@ -19,8 +21,11 @@ pub(super) struct Health {
     process: [Answer; 3],
     /// `/health`, as anybody sees it.
     word: Answer,
-    /// The level, which only operators are told.
-    pub(super) level: String,
+    /// What only operators are told.
+    pub(super) details: Details,
+    /// The same for machines: the whole, and what is about the process.
+    whole: String,
+    process_by_grpc: [String; 2],
 }
 
 /// How `/health` answers.
@@ -32,30 +37,23 @@ pub(super) enum Word {
 }
 
 impl Health {
-    pub(super) async fn ask(visitor: &Visitor, operator: &Visitor) -> Self {
+    pub(super) async fn ask(visitor: &Visitor, operator: &Visitor, machine: &Machine) -> Self {
         let page = async |path| visitor.ask(Wish::Page(path)).await;
         let details = operator.ask(Wish::Page(HEALTH)).await;
         Self {
             word: page(HEALTH).await,
             process: tokio::join!(page(PROCESS[0]), page(PROCESS[1]), page(PROCESS[2])).into(),
-            level: details
-                .says("level")
-                .unwrap_or_else(|| "not told".to_owned()),
+            details: Details::read(&details),
+            whole: machine.check("").await,
+            process_by_grpc: [
+                machine.check("liveness").await,
+                machine.check("readiness").await,
+            ],
         }
     }
 
-    /// Whether it says the level, and that it is none.
-    pub(super) fn is_full(&self) -> bool {
-        self.level == "full"
-    }
-
-    /// Whether it does not say the level, so that it is of no use to wait for a better one.
-    pub(super) fn is_silent(&self) -> bool {
-        self.level == "not told"
-    }
-
     /// Whether all that anybody is told at `/health` is this word.
-    pub(super) fn is(&self, word: Word) -> bool {
+    fn is(&self, word: Word) -> bool {
         self.word.status == Some(word.status()) && self.word.body == word.body()
     }
 
@@ -85,6 +83,13 @@ impl Word {
         }
     }
 
+    fn by_grpc(self) -> &'static str {
+        match self {
+            Self::Pass | Self::Warn => "SERVING",
+            Self::Fail => "NOT_SERVING",
+        }
+    }
+
     fn body(self) -> &'static [u8] {
         match self {
             Self::Pass => br#"{"status":"pass"}"#,
@@ -95,6 +100,18 @@ impl Word {
 }
 
 impl Promises {
+    /// What a request says of itself is not what the shop says of its answer.
+    pub(super) fn not_forged(&mut self, when: &str, answer: &Answer) {
+        self.check(
+            format!("{when}, a request's own Degraded header comes back to nobody"),
+            answer.status == Some(StatusCode::OK) && answer.degraded.is_none(),
+            format!(
+                "the answer says {}",
+                answer.degraded.as_deref().unwrap_or("nothing")
+            ),
+        );
+    }
+
     /// Whoever restarts processes, or sends requests to them, is told that all is well whatever is down; people are told
     /// how it is.
     pub(super) fn health(&mut self, when: &str, seen: &Health, word: Word) {
@@ -114,6 +131,16 @@ impl Promises {
             seen.is(word),
             seen.seen(),
         );
+        let whole = word.by_grpc();
+        self.check(
+            format!("{when}, gRPC health is {whole}, and SERVING of liveness and readiness"),
+            seen.whole == whole && seen.process_by_grpc.iter().all(|said| said == "SERVING"),
+            format!(
+                "it was {}, and {}",
+                seen.whole,
+                seen.process_by_grpc.join(" and ")
+            ),
+        );
     }
 
     pub(super) fn health_while_open(&mut self, who: &Patient, outage: &Outage, seen: &Health) {
@@ -121,8 +148,8 @@ impl Promises {
         self.health(&when, seen, Word::during(outage));
         self.check(
             format!("{when}, the level is {}", outage.level()),
-            seen.level == outage.level(),
-            format!("it was {}", seen.level),
+            seen.details.level == outage.level(),
+            format!("it was {}", seen.details.level),
         );
     }
 }

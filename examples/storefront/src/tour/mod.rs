@@ -6,11 +6,17 @@
 mod answers;
 mod checks;
 mod dashboard;
+mod details;
+mod ears;
 mod feature;
 mod health;
+mod machine;
+mod metrics;
 mod outages;
+mod probes;
 mod promises;
 mod purchases;
+mod spell;
 mod stage;
 mod steps;
 mod table;
@@ -25,9 +31,12 @@ use std::{
 use brownout::{breaker::Policy, core::ConfigError, flag::FlagBuilder};
 use tower::BoxError;
 
-use self::{outages::outages, promises::Promises, stage::Stage, steps::Guide, table::Table};
+use self::{
+    ears::Ears, outages::outages, promises::Promises, stage::Stage, steps::Guide, table::Table,
+};
 use crate::{
     outbox::ReplayTimes,
+    probes::ProbeTimes,
     settings::{Patience, Safeguards, Settings},
 };
 
@@ -45,6 +54,13 @@ const DEGRADED_FOR: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the level of the tour's shop lingers.
 const DWELL: Duration = Duration::from_millis(500);
+/// The tour's first shop is probed once, when it opens, so that what its circuits do is seen alone. Others are probed
+/// [often](probes::OFTEN).
+const RARELY: ProbeTimes = ProbeTimes {
+    every: Duration::from_hours(1),
+    fall: 1,
+    rise: 1,
+};
 /// How long the tour's shop waits between payments that it makes up for.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -68,8 +84,9 @@ pub(crate) async fn run(
     // Dropped last, when nobody uses the database any more.
     let data_dir = tempfile::tempdir()?;
     let settings = settings(data_dir.path())?;
+    let ears = Ears::default();
     let mut guide = Guide {
-        stage: Stage::set(&settings, safeguards).await?,
+        stage: Stage::set(&settings, safeguards, &ears).await?,
         promises: Promises::default(),
         table: Table::new(out)?,
     };
@@ -78,10 +95,16 @@ pub(crate) async fn run(
         guide.outage(&outage).await?;
     }
     guide.feature().await?;
-    guide.dashboards(&settings, safeguards).await?;
+    let probed = probes::visit(&settings, safeguards, &ears);
+    let dashboards = guide.dashboards(&settings, safeguards, &ears);
+    let (probed, ()) = tokio::try_join!(probed, dashboards)?;
+    guide.probed(probed)?;
     guide.all_well("afterwards").await?;
+    let page = guide.stage.metrics().await;
+    guide.promises.metrics_are_named(&page);
     let audit = guide.stage.purchases.audit(guide.stage.ledger());
     guide.promises.ledger(&audit);
+    ears.judge(&mut guide.promises);
 
     let promises = guide.promises;
     writeln!(
@@ -102,7 +125,8 @@ fn introduce(safeguards: &Safeguards, out: &mut impl Write) -> io::Result<()> {
          real requests.\n\
          So that healing shows, the times here are short: the shop waits {PATIENCE:?} for an answer, a circuit opens\n\
          after {FAILURES} failures and stays open for {OPEN_FOR:?}, a flag degrades after {ERRORS} errors for {DEGRADED_FOR:?}, and the\n\
-         level lingers for {DWELL:?}."
+         level lingers for {DWELL:?}. Services are probed once an hour, but for one shop, which probes them every {:?}.",
+        probes::OFTEN.every,
     )?;
     if let Some(left_out) = safeguards.left_out() {
         writeln!(out, "WITHOUT: {left_out}")?;
@@ -131,6 +155,7 @@ fn settings(data_dir: &Path) -> Result<Settings, ConfigError> {
             .build()?,
         flag: short_flag,
         dwell: DWELL,
+        probes: RARELY,
         replay: ReplayTimes {
             pace: PACE,
             after_failure: PACE,

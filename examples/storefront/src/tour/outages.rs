@@ -88,12 +88,34 @@ impl Service {
         }
     }
 
+    /// What strangers call the service behind it.
+    pub(super) fn dependency(self) -> &'static str {
+        match self {
+            Self::Recommendations => "recommendations",
+            Self::Users => "users",
+            Self::Payments => "payments",
+        }
+    }
+
     /// Who it is.
     fn noun(self) -> &'static str {
         match self {
             Self::Recommendations => "recommender",
             Self::Users => "users service",
             Self::Payments => "payment service",
+        }
+    }
+}
+
+impl Patient {
+    /// Why others answer in its place while it is still called.
+    pub(super) fn reasons(self) -> &'static [&'static str] {
+        match self.fault {
+            Fault::Latency(_) | Fault::Hang | Fault::HangAfterCharge => &["timed-out"],
+            // A connection that was open already breaks; and what is queued is tried again meanwhile, which may open
+            // the circuit.
+            Fault::ClosedPort => &["unreachable", "failed", "circuit-open"],
+            Fault::None | Fault::Status(_) | Fault::HalfBody => &["failed"],
         }
     }
 }

@@ -119,6 +119,7 @@ mod tests {
         Answer {
             status: Some(status),
             degraded: None,
+            no_store: false,
             body: Bytes::new(),
             took: Duration::ZERO,
         }

@@ -1,16 +1,28 @@
 //! The running shop that the tour visits, with the services behind it.
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use brownout::{flag::Flag, registry::CircuitState};
-use tokio::task::JoinSet;
+use brownout::{
+    Registry,
+    flag::Flag,
+    registry::{CircuitState, SystemHealth},
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tower::BoxError;
 
 use super::{
     answers::{Answer, Answers},
-    health::Health,
+    details::Details,
+    ears::Ears,
+    health::{HEALTH, Health},
+    machine::Machine,
+    metrics::Page,
     outages::{Outage, Service},
     purchases::{Purchase, Purchases},
+    steps::SOON,
     visitor::{Crowd, Visitor, Wish},
 };
 use crate::{
@@ -19,7 +31,7 @@ use crate::{
     house::{self, Doors},
     settings::{Safeguards, Settings},
     system::{Backends, System},
-    upstream::{Ledger, Upstream, Upstreams},
+    upstream::{Fault, Ledger, Upstream, Upstreams},
 };
 
 /// Everything runs in this process, but the tour asks by real requests.
@@ -28,6 +40,7 @@ pub(super) struct Stage {
     visitor: Visitor,
     /// Who comes by the control server's port.
     operator: Visitor,
+    machine: Machine,
     pub(super) purchases: Purchases,
     system: Arc<System>,
     _shop: JoinSet<()>,
@@ -56,11 +69,14 @@ impl Stage {
     pub(super) async fn set(
         settings: &Settings,
         safeguards: &Safeguards,
+        ears: &Ears,
     ) -> Result<Self, BoxError> {
         let system = Arc::new(System::start(settings, safeguards).await?);
         let doors = Doors::listen(&Ports::ANY).await?;
-        let visitor = Visitor::new(&doors.shop.local_addr()?);
-        let operator = Visitor::new(&doors.control.local_addr()?);
+        let ears = ears.in_front_of(&system.upstreams);
+        let visitor = Visitor::new(&doors.shop.local_addr()?, &ears);
+        let operator = Visitor::new(&doors.control.local_addr()?, &ears);
+        let machine = Machine::new(&doors.grpc.local_addr()?, &ears)?;
         let mut shop = JoinSet::new();
         let open = house::keep_open(doors, Arc::clone(&system), pending());
         shop.spawn(async move {
@@ -68,9 +84,11 @@ impl Stage {
                 tracing::error!(%error, "the shop closed in the middle of the tour");
             }
         });
+        first_probes(&system.registry).await;
         Ok(Self {
             visitor,
             operator,
+            machine,
             purchases: Purchases::default(),
             system,
             _shop: shop,
@@ -180,7 +198,60 @@ impl Stage {
 
     /// What the shop says of itself.
     pub(super) async fn health(&self) -> Health {
-        Health::ask(&self.visitor, &self.operator).await
+        Health::ask(&self.visitor, &self.operator, &self.machine).await
+    }
+
+    /// What operators are told of that.
+    pub(super) async fn details(&self) -> Details {
+        Details::read(&self.operator.ask(Wish::Page(HEALTH)).await)
+    }
+
+    /// The same as soon as it is so, or when it has had its time.
+    pub(super) async fn details_when(
+        &self,
+        within: Duration,
+        so: impl Fn(&Details) -> bool,
+    ) -> Details {
+        let start = Instant::now();
+        loop {
+            let seen = self.details().await;
+            if so(&seen) || seen.is_silent() || start.elapsed() >= within {
+                return seen;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What the shop has counted.
+    pub(super) async fn metrics(&self) -> Page {
+        Page::read(&self.operator.ask(Wish::Page(Page::PATH)).await)
+    }
+
+    /// Who asks by gRPC.
+    pub(super) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// How many calls all services have seen.
+    pub(super) fn calls(&self) -> u64 {
+        let services = self.system.upstreams.all();
+        services.into_iter().map(Upstream::calls).sum()
+    }
+
+    /// Makes all services fail, or work again.
+    pub(super) async fn break_all(&self, fault: Fault) -> Result<(), BoxError> {
+        for service in self.system.upstreams.all() {
+            service.set_fault(fault).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is broken before a service was ever probed would be taken for broken until it is probed again.
+async fn first_probes(registry: &Registry) {
+    let start = Instant::now();
+    while registry.health() != SystemHealth::Healthy && start.elapsed() < SOON {
+        sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -8,9 +8,12 @@ use tower::BoxError;
 
 use super::{
     FAILURES,
-    health::{Health, Word},
+    details::Details,
+    health::Word,
+    metrics::Page,
     outages::{Outage, Patient, Service},
     promises::Promises,
+    spell::{Spells, TRIES},
     stage::{Sights, Stage},
     table::{Row, Table},
     visitor::{Crowd, Wish},
@@ -22,6 +25,8 @@ use crate::upstream::Fault;
 pub(super) const SOON: Duration = Duration::from_secs(5);
 /// How often something is asked for in a step: once for each of the tiers behind it, and odd, for the median's sake.
 pub(super) const VISITS: usize = 3;
+/// A page that is asked for with a header that only answers should have.
+const FORGED: &str = "/api/v1/recommendations";
 
 /// Walks through the script and keeps the books.
 #[derive(Debug)]
@@ -34,15 +39,16 @@ pub(super) struct Guide<'a, W> {
 impl<W: Write> Guide<'_, W> {
     /// Nothing is broken, and everything works.
     pub(super) async fn all_well(&mut self, when: &str) -> Result<(), BoxError> {
-        let seen = self
-            .health_when(|seen| seen.is_full() && seen.is(Word::Pass))
-            .await;
+        self.stage.details_when(SOON, Details::is_well).await;
+        let seen = self.stage.health().await;
         self.promises.health(when, &seen, Word::Pass);
         self.promises.check(
             format!("{when}, the level is full"),
-            seen.is_full(),
-            format!("it was {}", seen.level),
+            seen.details.is_full(),
+            format!("it was {}", seen.details.level),
         );
+        let answer = self.stage.ask(Wish::Forged(FORGED)).await;
+        self.promises.not_forged(when, &answer);
         let sights = self.stage.look(Crowd::InTurn(VISITS), None).await?;
         for service in Service::ALL {
             self.promises.all_well(when, service, sights.of(service));
@@ -53,11 +59,12 @@ impl<W: Write> Guide<'_, W> {
 
     /// Services fail, are stood in for, are left alone by their circuits, and heal.
     pub(super) async fn outage(&mut self, outage: &Outage) -> Result<(), BoxError> {
+        let before = self.stage.metrics().await;
         for Patient { service, fault, .. } in outage.patients() {
             self.stage.upstream(service).set_fault(fault).await?;
         }
         self.failing(outage).await?;
-        self.open(outage).await?;
+        self.open(outage, &before).await?;
         for service in outage.broken {
             self.stage.upstream(*service).set_fault(Fault::None).await?;
         }
@@ -89,17 +96,32 @@ impl<W: Write> Guide<'_, W> {
     }
 
     /// Nobody waits for the services, and they are left in peace.
-    async fn open(&mut self, outage: &Outage) -> Result<(), BoxError> {
-        let sights = self.stage.look(Crowd::InTurn(VISITS), Some(outage)).await?;
+    async fn open(&mut self, outage: &Outage, before: &Page) -> Result<(), BoxError> {
+        let mut tries = TRIES;
+        let (sights, page) = loop {
+            let spells = self.spells(outage);
+            let sights = self.stage.look(Crowd::InTurn(VISITS), Some(outage)).await?;
+            let page = self.stage.metrics().await;
+            tries -= 1;
+            if tries == 0 || spells == self.spells(outage) {
+                break (sights, page);
+            }
+        };
         for patient in outage.patients() {
             self.promises.open(&patient, sights.of(patient.service));
             self.promises
                 .health_while_open(&patient, outage, &sights.health);
+            self.promises.metrics_while_open(&patient, before, &page);
             self.row("  its circuit is open", patient.service, &sights)?;
         }
         self.promises
             .others("while its circuit is open", outage, &sights);
         Ok(())
+    }
+
+    fn spells(&self, outage: &Outage) -> Spells {
+        let broken = outage.broken.iter();
+        Spells::of(broken.map(|service| self.stage.backend(*service).circuit()))
     }
 
     /// The first calls that are let through show that the services are back.
@@ -115,8 +137,10 @@ impl<W: Write> Guide<'_, W> {
         let flag_due = self.stage.flag().stats().ends_after;
         sleep(due.max(flag_due).unwrap_or_default()).await;
         let sights = self.stage.look(Crowd::InTurn(VISITS), None).await?;
+        let page = self.stage.metrics().await;
         for patient in outage.patients() {
             self.promises.healed(&patient, sights.of(patient.service));
+            self.promises.metrics_once_healed(&patient, &page);
             self.row("  healed, and seen to be", patient.service, &sights)?;
         }
         Ok(())
@@ -190,7 +214,7 @@ impl<W: Write> Guide<'_, W> {
 
     /// The level falls by itself when it has been quiet for the dwell.
     async fn level_returns(&mut self, outage: &Outage) -> Result<(), BoxError> {
-        let seen = self.health_when(Health::is_full).await;
+        let seen = self.stage.details_when(SOON, Details::is_full).await;
         for patient in outage.patients() {
             self.promises.check(
                 format!(
@@ -202,18 +226,6 @@ impl<W: Write> Guide<'_, W> {
             );
         }
         Ok(())
-    }
-
-    /// What the shop says of itself as soon as that is so, or when it has had its time.
-    async fn health_when(&self, so: impl Fn(&Health) -> bool) -> Health {
-        let start = Instant::now();
-        loop {
-            let seen = self.stage.health().await;
-            if so(&seen) || seen.is_silent() || start.elapsed() >= SOON {
-                return seen;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
     }
 
     pub(super) fn row(
@@ -229,7 +241,7 @@ impl<W: Write> Guide<'_, W> {
             from: sight.answers.sources(),
             calls: sight.calls,
             circuit: sight.circuit,
-            level: &sights.health.level,
+            level: &sights.health.details.level,
             promises: self.promises.tally(),
         };
         Ok(self.table.row(&row)?)

@@ -55,6 +55,14 @@ impl<'a, W: Write> Table<'a, W> {
         ])
     }
 
+    /// What was seen elsewhere, as one line.
+    pub(super) fn note(&mut self, step: &str, promises: Tally) -> io::Result<()> {
+        let mut cells = [const { String::new() }; 8];
+        step.clone_into(&mut cells[0]);
+        cells[7] = promises.to_string();
+        self.line(&cells)
+    }
+
     fn line(&mut self, cells: &[String; 8]) -> io::Result<()> {
         let cells: Vec<_> = cells
             .iter()

@@ -12,7 +12,10 @@ use tokio::{
 };
 use tower::BoxError;
 
-use super::answers::{Answer, Answers};
+use super::{
+    answers::{Answer, Answers},
+    ears::Ears,
+};
 use crate::{
     client::{HttpClient, http_client},
     payment::{Key, Order},
@@ -20,6 +23,8 @@ use crate::{
 
 /// Nobody waits longer than this for a page. It keeps the tour from hanging where the shop does.
 const GIVES_UP_AFTER: Duration = Duration::from_secs(5);
+/// What a request says that would have others believe something of the shop's answer.
+const FORGED: &str = "payments;tier=forged;reason=failed";
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Asks the shop for what its customers want.
@@ -27,12 +32,15 @@ const MAX_BODY: usize = 1024 * 1024;
 pub(super) struct Visitor {
     client: HttpClient,
     shop: String,
+    ears: Ears,
 }
 
 /// What a customer wants.
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
     Page(&'static str),
+    /// The same, in a request that says of itself that it is degraded.
+    Forged(&'static str),
     Pay(Key, Order),
     /// To know what became of a payment.
     State(Key),
@@ -49,16 +57,20 @@ pub(super) enum Crowd {
 
 impl Visitor {
     /// `shop` is host and port.
-    pub(super) fn new(shop: &impl fmt::Display) -> Self {
+    pub(super) fn new(shop: &impl fmt::Display, ears: &Ears) -> Self {
         Self {
             client: http_client(),
             shop: format!("http://{shop}"),
+            ears: ears.clone(),
         }
     }
 
     pub(super) async fn ask(&self, wish: Wish) -> Answer {
         let request = match wish {
             Wish::Page(path) => Request::get(self.uri(path)).body(Body::empty()),
+            Wish::Forged(path) => Request::get(self.uri(path))
+                .header("degraded", FORGED)
+                .body(Body::empty()),
             Wish::State(key) => {
                 let path = format!("/api/v1/payments/{key}");
                 Request::get(self.uri(&path)).body(Body::empty())
@@ -103,6 +115,7 @@ impl Visitor {
             Ok(Err(_)) | Err(_) => Answer {
                 status: None,
                 degraded: None,
+                no_store: false,
                 body: Bytes::new(),
                 took,
             },
@@ -110,12 +123,20 @@ impl Visitor {
     }
 
     async fn fetch(&self, request: http::Result<Request<Body>>) -> Result<Answer, BoxError> {
-        let response = self.client.request(request?).await?;
-        let degraded = response.headers().get("degraded");
+        let request = request?;
+        let asked = request.uri().path().to_owned();
+        let (head, body) = self.client.request(request).await?.into_parts();
+        let body = to_bytes(Body::new(body), MAX_BODY).await?;
+        self.ears.hear(&asked, &head.headers, &body);
+        let degraded = head.headers.get("degraded");
         Ok(Answer {
-            status: Some(response.status()),
+            status: Some(head.status),
             degraded: degraded.map(|mark| String::from_utf8_lossy(mark.as_bytes()).into_owned()),
-            body: to_bytes(Body::new(response.into_body()), MAX_BODY).await?,
+            no_store: head
+                .headers
+                .get(header::CACHE_CONTROL)
+                .is_some_and(|value| value == "no-store"),
+            body,
             took: Duration::ZERO,
         })
     }
@@ -143,7 +164,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         assert_eq!(
-            Visitor::new(&address).ask(Wish::Page("/")).await.status,
+            Visitor::new(&address, &Ears::default())
+                .ask(Wish::Page("/"))
+                .await
+                .status,
             None
         );
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, middleware};
+use axum::{Router, middleware, routing::get};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -26,6 +26,11 @@ pub(crate) use self::{
     fault::{Fault, UnknownFault},
     payments::Ledger,
 };
+
+/// Where a service says whether it works, which is no call: whoever watches over it asks.
+const HEALTH: &str = "/health";
+/// What no customer may ever read, and what a service that fails says nevertheless, in its body and in a header.
+pub(crate) const SECRET: &str = "db-password=hunter2@10.0.0.7";
 
 /// All of them.
 #[derive(Debug)]
@@ -88,10 +93,12 @@ impl Upstream {
     /// Serves `routes` on a free port.
     async fn start(name: &'static str, routes: Router) -> io::Result<Self> {
         let switch = Arc::new(Switch::default());
-        let app = routes.layer(middleware::from_fn_with_state(
-            Arc::clone(&switch),
-            switch::fail,
-        ));
+        let app = routes
+            .route(HEALTH, get(async || "well"))
+            .layer(middleware::from_fn_with_state(
+                Arc::clone(&switch),
+                switch::fail,
+            ));
         let door = Door::open_anywhere().await?;
         let address = door.address();
         let (orders, receiver) = mpsc::channel(1);

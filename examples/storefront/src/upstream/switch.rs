@@ -12,7 +12,7 @@ use axum::{
 };
 use tokio::{sync::watch, time::sleep};
 
-use super::{Fault, half_body};
+use super::{Fault, HEALTH, SECRET, half_body};
 
 /// What is broken, and how many calls have come.
 #[derive(Debug, Default)]
@@ -41,11 +41,13 @@ pub(super) async fn fail(
     request: Request,
     next: Next,
 ) -> Response {
-    switch.calls.fetch_add(1, Ordering::Relaxed);
+    if request.uri().path() != HEALTH {
+        switch.calls.fetch_add(1, Ordering::Relaxed);
+    }
     match switch.fault() {
         // A closed port lets nobody in; who was in already is served until the connection is cut.
         Fault::None | Fault::ClosedPort => next.run(request).await,
-        Fault::Status(status) => status.into_response(),
+        Fault::Status(status) => (status, [("x-trace", SECRET)], SECRET).into_response(),
         Fault::Latency(time) => {
             sleep(time).await;
             next.run(request).await

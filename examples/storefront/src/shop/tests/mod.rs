@@ -23,6 +23,7 @@ use super::router;
 use crate::{
     control,
     outbox::ReplayTimes,
+    probes::ProbeTimes,
     settings::{Patience, Safeguard, Safeguards, Settings},
     system::System,
     upstream::Fault,
@@ -95,6 +96,11 @@ impl Shop {
                 .unwrap(),
             flag: short_flag,
             dwell: Duration::from_secs(1),
+            probes: ProbeTimes {
+                every: Duration::from_hours(1),
+                fall: 1,
+                rise: 1,
+            },
             replay: ReplayTimes {
                 pace: Duration::from_millis(1),
                 after_failure: Duration::from_millis(20),
