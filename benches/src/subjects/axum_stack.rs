@@ -18,5 +18,5 @@ pub(super) const SUBJECTS: &[Subject] = &[
 ];
 
 fn asked(routes: Router) -> Box<dyn Drive> {
-    ServiceDrive::boxed(Exchange::get("/", routes).with_headers())
+    ServiceDrive::boxed(Exchange::get_with_headers("/", routes))
 }
