@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::caught::caught;
 use crate::vocab::{CircuitState, FeatureState};
 
 /// What a number of things is the number of.
@@ -68,7 +69,8 @@ pub struct Readings {
 
 /// Reads what one part of the system has counted.
 pub trait Meter: Send + Sync {
-    /// Adds what was counted since the part was made. Called with no lock held.
+    /// Adds what was counted since the part was made. Called with no lock held. What was added before a panic in here
+    /// counts, and the panic goes no further.
     fn read(&self, readings: &mut Readings);
 
     /// From now on somebody wants to know how long calls take.
@@ -148,7 +150,8 @@ impl Meters {
 
     pub(crate) fn retire(&self, meter: &dyn Meter) {
         let mut last = Readings::default();
-        meter.read(&mut last);
+        // Called from drops, out of which no panic should come.
+        caught(|| meter.read(&mut last));
         let mut held = self.lock();
         for (what, count) in last.counts {
             let retired = &mut held.retired.counts;
@@ -165,7 +168,8 @@ impl Meters {
         let meters = live(&held.meters);
         drop(held);
         for meter in meters {
-            meter.read(&mut readings);
+            // One that panics must not hide what all others have counted.
+            caught(|| meter.read(&mut readings));
         }
         self.lock().tell(&mut readings);
         readings
@@ -177,7 +181,7 @@ impl Meters {
         let meters = live(&held.meters);
         drop(held);
         for meter in meters {
-            meter.time_calls();
+            caught(|| meter.time_calls());
         }
     }
 

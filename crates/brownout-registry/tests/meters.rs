@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that unwraps says that something is wrong"
+    clippy::panic,
+    reason = "tests panic on purpose, and where something is wrong"
 )]
 
 use std::sync::{
@@ -69,6 +70,39 @@ fn parts_that_count_the_same_are_added_up() {
     one.calls.store(3, Relaxed);
     other.calls.store(4, Relaxed);
     assert_eq!(total(&registry), 7);
+}
+
+/// A part that counts nothing but panics.
+struct Broken(Registry);
+
+impl Meter for Broken {
+    fn read(&self, _: &mut Readings) {
+        panic!("on purpose");
+    }
+
+    fn time_calls(&self) {
+        panic!("on purpose");
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        self.0.retire_meter(self);
+    }
+}
+
+#[test]
+fn a_part_that_panics_when_it_is_read_hides_no_other() {
+    let registry = Registry::new();
+    let broken = Arc::new(Broken(registry.clone()));
+    registry.attach_meter(&broken);
+    let part = Part::attached(&registry);
+    part.calls.store(2, Relaxed);
+    assert_eq!(total(&registry), 2);
+    registry.time_calls();
+    assert!(part.timed.load(Relaxed));
+    drop(broken);
+    assert_eq!(total(&registry), 2);
 }
 
 /// A part of whose counts somebody asks in the moment in which it goes.
