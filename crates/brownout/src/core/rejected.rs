@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use brownout_registry::{Dependency, Random};
 use tokio::time::Instant;
@@ -162,7 +162,12 @@ pub fn refusal_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Rejected> 
         if let Some(rejected) = error.downcast_ref() {
             return Some(rejected);
         }
-        next = error.source();
+        // The source of an `io::Error` is that of the error which it holds: it passes over that error itself.
+        let held = error.downcast_ref().and_then(io::Error::get_ref);
+        next = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
     }
     None
 }

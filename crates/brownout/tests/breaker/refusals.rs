@@ -1,6 +1,6 @@
 //! What a refused call turns into, and what it tells whom.
 
-use std::{convert::Infallible, error::Error, fmt};
+use std::{convert::Infallible, error::Error, fmt, io};
 
 use brownout::{
     breaker::CircuitBreakerLayer,
@@ -145,6 +145,10 @@ async fn a_refusal_is_found_however_deep_it_is_wrapped() {
     let error = Wrapped(Box::new(Wrapped(refused(&circuit).into())));
     assert_eq!(refusal_of(&error).unwrap().dependency(), "search");
     assert!(refusal_of(&TestError::new("down")).is_none());
+    // An `io::Error` passes over what it holds when it is asked for its source; connectors make such errors.
+    let held = io::Error::other(io::Error::other(refused(&circuit)));
+    assert_eq!(refusal_of(&held).unwrap().dependency(), "search");
+    assert!(refusal_of(&io::Error::other("down")).is_none());
 }
 
 #[tokio::test(start_paused = true)]
