@@ -23,6 +23,7 @@ use brownout::{
     core::Marks,
     fallback::FallbackLayer,
     flag::{Flag, FlagLayer, Flags},
+    http::{ReplayBody, ReplayLayer},
     registry::{
         FeatureState::{Degraded, Disabled, Enabled},
         Order,
@@ -30,10 +31,11 @@ use brownout::{
 };
 use brownout_tests::{
     Server, client,
-    grpc::{Ask, Meter, MeterClient},
+    grpc::{Ask, Meter, MeterClient, asked, tick},
     server::Hits,
 };
 use http::{HeaderValue, StatusCode};
+use hyper::body::Incoming;
 use tower::{Layer, ServiceBuilder, service_fn};
 
 fn flag_in(registry: &Registry) -> Flag {
@@ -191,4 +193,59 @@ async fn a_channel_behind_a_flag_is_a_channel() {
     let status = client.read(Ask::ticks(1)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(status.message(), "Feature degraded (recommendations)");
+}
+
+#[tokio::test]
+async fn calls_that_a_channel_fails_fall_through_to_a_mirror_which_gets_the_same_message() {
+    let meter = Meter::default();
+    let full = {
+        let service = meter.clone();
+        Server::listening(|listener| async {
+            let server = tonic::transport::Server::builder().add_service(service);
+            server
+                .serve_with_incoming(TcpIncoming::from(listener))
+                .await
+                .unwrap();
+        })
+        .await
+    };
+    let mirrored = Hits::default();
+    let counted = mirrored.clone();
+    let mirror = Server::hyper(service_fn(move |request: http::Request<Incoming>| {
+        counted.hit();
+        async { Ok::<_, Infallible>(tick(asked(request).await.ticks)) }
+    }))
+    .await;
+    let channel = |server: &Server| {
+        let endpoint = Endpoint::from_shared(server.uri("")).unwrap();
+        ServiceBuilder::new()
+            .map_request(|request: http::Request<ReplayBody<_>>| {
+                request.map(tonic::body::Body::new)
+            })
+            .service(endpoint.connect_lazy())
+    };
+    let flag = flag_in(&Registry::new());
+    let layer = FlagLayer::for_grpc(flag.clone()).degraded(channel(&mirror));
+    let mut client = MeterClient::new(
+        ServiceBuilder::new()
+            .layer(ReplayLayer::new().of_unknown_size())
+            .layer(layer.fall_through().safe())
+            .service(channel(&full)),
+    );
+    let mut read = async |ask| client.read(ask).await.map(|tick| tick.number);
+    assert_eq!(read(Ask::ticks(7)).await.unwrap(), 1);
+    let missing = read(Ask::status(Code::NotFound)).await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    for n in 1..=5 {
+        assert_eq!(flag.state(), Enabled);
+        assert_eq!(
+            read(Ask::ticks(6 + n).then(Code::Internal)).await.unwrap(),
+            6 + n
+        );
+        assert_eq!(flag.stats().totals.failures, u64::from(n));
+    }
+    // Five are enough: from now on the mirror is asked alone.
+    assert_eq!(flag.state(), Degraded);
+    assert_eq!(read(Ask::ticks(20)).await.unwrap(), 20);
+    assert_eq!((meter.hits.count(), mirrored.count()), (7, 6));
 }

@@ -10,4 +10,5 @@ mod health;
 mod orchestrator;
 mod raw;
 mod secrets;
+mod traffic;
 mod wire;
