@@ -75,7 +75,7 @@ pub(crate) async fn keep_open(
 
 async fn make_last_payments(system: &System) {
     let outbox = &system.outbox;
-    if timeout(LAST_PAYMENTS, outbox.is_empty()).await.is_err() {
+    if timeout(LAST_PAYMENTS, outbox.emptied()).await.is_err() {
         let waiting = outbox.waiting();
         tracing::warn!(
             waiting,

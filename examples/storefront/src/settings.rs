@@ -85,7 +85,7 @@ pub(crate) enum Safeguard {
     Flag,
     /// The aggregate that makes a dashboard of what there is; without it all services answer, or there is none
     Aggregate,
-    /// The health paths
+    /// The health paths, and health by gRPC
     Health,
     /// The layer that says beside an answer how it is degraded
     Degraded,

@@ -178,7 +178,7 @@ fn without_metrics_the_tour_fails_and_says_which_promises_broke() {
         "BROKEN: a recommender that answers 500 has an open circuit on /metrics",
         "BROKEN: a dead payment service adds fallbacks to /metrics",
         "BROKEN: a slow users service, once healed, has a closed circuit on /metrics",
-        "BROKEN: at the end, /metrics has brownout_parts_total",
+        "BROKEN: after all that, /metrics has brownout_parts_total",
     ] {
         assert!(seen.contains(promise), "not named: {promise}\n{seen}");
     }

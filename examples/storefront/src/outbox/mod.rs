@@ -70,7 +70,7 @@ impl Outbox {
     }
 
     /// Waits until no payment does.
-    pub(crate) async fn is_empty(&self) {
+    pub(crate) async fn emptied(&self) {
         loop {
             let settled = self.0.settled.notified();
             if self.waiting() == 0 {

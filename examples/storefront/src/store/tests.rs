@@ -152,12 +152,14 @@ async fn a_database_that_cannot_be_written_is_read() {
 }
 
 #[tokio::test]
-async fn a_database_that_breaks_later_is_a_failed_look_up() {
+async fn a_database_that_breaks_later_is_a_failed_look_up_and_a_failed_check() {
     let directory = directory();
     let database = Database::open(directory.path()).unwrap();
     let vandal = Connection::open(directory.path().join(FILE)).unwrap();
+    assert_eq!(database.check().await, Ok(()));
     vandal.execute_batch("DROP TABLE customers").unwrap();
     assert_eq!(look_up(&database, 42).await, Err(NotInStore::Broken));
+    assert_eq!(database.check().await, Err(NotInStore::Broken));
 }
 
 /// Real time passes, since it is `SQLite` that waits.

@@ -10,7 +10,7 @@ use super::{
     outages::{Outage, Patient, Service},
     promises::Promises,
     purchases::Audit,
-    stage::{Sight, Sights},
+    sights::{Sight, Sights},
     steps::VISITS,
     table::millis,
 };
@@ -214,24 +214,6 @@ impl Promises {
             answers.are_marked(dependency, reasons),
             format!("it said {}", answers.marks()),
         );
-    }
-}
-
-impl Service {
-    /// What it answers when it works.
-    fn success(self) -> StatusCode {
-        match self {
-            Self::Recommendations | Self::Users => StatusCode::OK,
-            Self::Payments => StatusCode::CREATED,
-        }
-    }
-
-    /// What customers are answered when it does not.
-    fn stand_in(self) -> StatusCode {
-        match self {
-            Self::Recommendations | Self::Users => StatusCode::OK,
-            Self::Payments => StatusCode::ACCEPTED,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     ERRORS,
     outages::Service,
     promises::Promises,
-    stage::Sights,
+    sights::Sights,
     steps::{Guide, VISITS},
     visitor::Crowd,
 };

@@ -65,7 +65,7 @@ impl Promises {
     pub(super) fn metrics_are_named(&mut self, page: &Page) {
         for name in NAMES {
             self.check(
-                format!("at the end, {PATH} has {name}"),
+                format!("after all that, {PATH} has {name}"),
                 page.has(name),
                 "it does not",
             );

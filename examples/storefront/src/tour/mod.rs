@@ -16,11 +16,13 @@ mod outages;
 mod probes;
 mod promises;
 mod purchases;
+mod sights;
 mod spell;
 mod stage;
 mod steps;
 mod table;
 mod visitor;
+mod watches;
 
 use std::{
     io::{self, Write},

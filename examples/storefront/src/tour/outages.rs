@@ -88,6 +88,22 @@ impl Service {
         }
     }
 
+    /// What it answers when it works.
+    pub(super) fn success(self) -> StatusCode {
+        match self {
+            Self::Recommendations | Self::Users => StatusCode::OK,
+            Self::Payments => StatusCode::CREATED,
+        }
+    }
+
+    /// What customers are answered when it does not.
+    pub(super) fn stand_in(self) -> StatusCode {
+        match self {
+            Self::Recommendations | Self::Users => StatusCode::OK,
+            Self::Payments => StatusCode::ACCEPTED,
+        }
+    }
+
     /// What strangers call the service behind it.
     pub(super) fn dependency(self) -> &'static str {
         match self {

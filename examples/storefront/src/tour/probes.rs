@@ -14,14 +14,13 @@ use super::{
     details::Details,
     ears::Ears,
     health::Word,
-    machine::Watching,
     promises::Promises,
     stage::Stage,
     steps::{Guide, VISITS},
     visitor::{Crowd, Wish},
+    watches::Watches,
 };
 use crate::{
-    grpc::PAYMENTS,
     probes::ProbeTimes,
     settings::{Safeguards, Settings},
     upstream::Fault,
@@ -52,13 +51,6 @@ const PAGES: [(&str, &str); 3] = [
 #[derive(Clone, Copy, Debug)]
 struct Outage(Fault);
 
-/// What there is to say of the payments, by probes alone, and of the shop as a whole.
-#[derive(Debug)]
-struct Watches {
-    payments: Watching,
-    whole: Watching,
-}
-
 /// Visits a shop of its own, and says which promises it kept.
 pub(super) async fn visit(
     settings: &Settings,
@@ -71,10 +63,7 @@ pub(super) async fn visit(
     };
     let stage = Stage::set(&settings, safeguards, ears).await?;
     let mut promises = Promises::default();
-    let mut watches = Watches {
-        payments: stage.machine().watch(PAYMENTS).await,
-        whole: stage.machine().watch("").await,
-    };
+    let mut watches = Watches::of(stage.machine()).await;
     for outage in FAULTS.map(Outage) {
         stage.details_when(SOON, Details::is_well).await;
         let calls = stage.calls();
@@ -122,7 +111,12 @@ async fn known_to_be_down(
         format!("it was {}", seen.level),
     );
     watches
-        .hear("NOT_SERVING", &format!("that {outage} are down"), promises)
+        .hear(
+            "NOT_SERVING",
+            &format!("that {outage} are down"),
+            SOON,
+            promises,
+        )
         .await;
     true
 }
@@ -187,7 +181,12 @@ async fn known_to_be_back(
     );
     promises.health(&when, &stage.health().await, Word::Pass);
     watches
-        .hear("SERVING", &format!("that {outage} are healed"), promises)
+        .hear(
+            "SERVING",
+            &format!("that {outage} are healed"),
+            SOON,
+            promises,
+        )
         .await;
 }
 
@@ -205,22 +204,6 @@ async fn served_again(stage: &Stage, outage: Outage, promises: &mut Promises) {
             told(&answers)
         ),
     );
-}
-
-impl Watches {
-    async fn hear(&mut self, news: &str, of: &str, promises: &mut Promises) {
-        for (name, watch) in [
-            (PAYMENTS, &mut self.payments),
-            ("the whole", &mut self.whole),
-        ] {
-            let heard = watch.hears(news, SOON).await;
-            promises.check(
-                format!("who watches {name} by gRPC hears {of}: {news}"),
-                heard == news,
-                format!("they heard {heard}"),
-            );
-        }
-    }
 }
 
 impl<W: Write> Guide<'_, W> {

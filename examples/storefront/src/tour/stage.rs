@@ -2,11 +2,7 @@
 
 use std::{future::pending, sync::Arc, time::Duration};
 
-use brownout::{
-    Registry,
-    flag::Flag,
-    registry::{CircuitState, SystemHealth},
-};
+use brownout::{Registry, flag::Flag, registry::SystemHealth};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -22,6 +18,7 @@ use super::{
     metrics::Page,
     outages::{Outage, Service},
     purchases::{Purchase, Purchases},
+    sights::{Sight, Sights},
     steps::SOON,
     visitor::{Crowd, Visitor, Wish},
 };
@@ -44,24 +41,6 @@ pub(super) struct Stage {
     pub(super) purchases: Purchases,
     system: Arc<System>,
     _shop: JoinSet<()>,
-}
-
-/// What one step saw.
-#[derive(Debug)]
-pub(super) struct Sights {
-    recommendations: Sight,
-    users: Sight,
-    payments: Sight,
-    pub(super) health: Health,
-}
-
-/// What it saw of one service.
-#[derive(Debug)]
-pub(super) struct Sight {
-    pub(super) answers: Answers,
-    /// Calls that the service saw.
-    pub(super) calls: u64,
-    pub(super) circuit: CircuitState,
 }
 
 impl Stage {
@@ -252,15 +231,5 @@ async fn first_probes(registry: &Registry) {
     let start = Instant::now();
     while registry.health() != SystemHealth::Healthy && start.elapsed() < SOON {
         sleep(Duration::from_millis(20)).await;
-    }
-}
-
-impl Sights {
-    pub(super) fn of(&self, service: Service) -> &Sight {
-        match service {
-            Service::Recommendations => &self.recommendations,
-            Service::Users => &self.users,
-            Service::Payments => &self.payments,
-        }
     }
 }

@@ -13,8 +13,9 @@ use super::{
     metrics::Page,
     outages::{Outage, Patient, Service},
     promises::Promises,
+    sights::Sights,
     spell::{Spells, TRIES},
-    stage::{Sights, Stage},
+    stage::Stage,
     table::{Row, Table},
     visitor::{Crowd, Wish},
 };

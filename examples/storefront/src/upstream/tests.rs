@@ -9,7 +9,7 @@ use axum::{
 use tokio::time::timeout;
 use tower::BoxError;
 
-use super::{Fault, Upstream, stock};
+use super::{Fault, HEALTH, SECRET, Upstream, stock};
 use crate::client::http_client;
 
 /// Longer than any answer takes that is not held back on purpose.
@@ -47,9 +47,28 @@ async fn a_status_is_answered_and_counted_as_a_call() {
     let upstream = upstream().await;
     let fault = Fault::Status(StatusCode::INSUFFICIENT_STORAGE);
     upstream.set_fault(fault).await.unwrap();
-    let (status, _) = ask(&upstream).await.unwrap();
+    let (status, said) = ask(&upstream).await.unwrap();
     assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(said, SECRET.len(), "it says what it should keep to itself");
     assert_eq!(upstream.calls(), 1);
+}
+
+#[tokio::test]
+async fn asking_how_a_service_is_fails_as_a_call_does_and_is_none() {
+    let upstream = upstream().await;
+    let client = http_client();
+    let health = async || {
+        let uri = format!("http://{}{HEALTH}", upstream.address());
+        let request = Request::get(uri).body(Body::empty()).unwrap();
+        client.request(request).await.map(|answer| answer.status())
+    };
+    assert_eq!(health().await.unwrap(), StatusCode::OK);
+    let fault = Fault::Status(StatusCode::BAD_GATEWAY);
+    upstream.set_fault(fault).await.unwrap();
+    assert_eq!(health().await.unwrap(), StatusCode::BAD_GATEWAY);
+    upstream.set_fault(Fault::ClosedPort).await.unwrap();
+    assert!(health().await.is_err());
+    assert_eq!(upstream.calls(), 0);
 }
 
 #[tokio::test]

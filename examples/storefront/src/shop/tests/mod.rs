@@ -2,6 +2,7 @@
 
 mod bad_payments;
 mod dashboard;
+mod known_down;
 mod payments;
 mod profiles;
 mod recommendations;
