@@ -8,7 +8,16 @@ use crate::command::{Cmd, Failure, Workspace};
 use crate::steps::Outcome;
 
 /// What the tour can be run without. Each name is a value of its `--without`; each must be missed.
-const SAFEGUARDS: &[&str] = &["breaker", "fallback", "flag", "aggregate"];
+const SAFEGUARDS: &[&str] = &[
+    "breaker",
+    "fallback",
+    "flag",
+    "aggregate",
+    "health",
+    "degraded",
+    "metrics",
+    "probes",
+];
 
 /// The exit code of a tour that saw a promise broken. Others are accidents: 2 is a wrong argument, 101 a panic.
 const PROMISE_BROKEN: i32 = 1;
