@@ -153,11 +153,12 @@
 //!
 //! While the flag has stepped back, the service is ready at once, without polling its inner service; that call does not
 //! reach the inner service, whatever changes before it is made. Whoever stands in is asked for readiness within the
-//! call, and how it fares counts for nothing. A readiness error of the inner service is a failure and is passed on; a flag that falls through
-//! is ready then, and its call goes on.
+//! call, and how it fares counts for nothing. A readiness error of the inner service is a failure and is passed on; a
+//! flag that falls through is ready then, and its call goes on.
 //! While the flag comes back by a ramp, the inner service is asked for readiness for every call, and the ramp decides when
-//! the call is made. Nothing is reserved before that. A service that waits for an inner one that is not ready is woken when the flag
-//! steps back.
+//! the call is made. The flag reserves nothing before that. What the inner service has reserved when it was made ready, a
+//! limit's permit say, it keeps until it is called or dropped: also where the flag steps back before the call. A service
+//! that waits for an inner one that is not ready is woken when the flag steps back.
 //!
 //! Dropping the response future, or the body that carries its ticket, abandons the call, which counts for nothing: a
 //! timeout belongs *inside* the flag, where it is a failure. A panic in the inner service is a failure.

@@ -56,6 +56,9 @@
 //! | less, or only successes | `Healthy` |
 //! | fewer than [20 calls](TrafficBuilder::min_calls), some of which failed | what was said before, until it expires |
 //!
+//! The window is looked at when a call fails, and at other calls once in a tenth of its length: good news come that much
+//! later. Without calls nothing is said, and what was said before expires.
+//!
 //! Calls are judged as by a breaker: at the head of the answer or at the end of its body, refusals of layers further in
 //! and 4xx are neutral. What was dropped counts for nothing, so a timeout belongs *inside* the layer, where it is a failure.
 //! Latency runs to the head.
