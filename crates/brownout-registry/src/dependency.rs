@@ -165,6 +165,11 @@ impl Dependency {
         }
     }
 
+    /// Whether it belongs to this registry, of which clones are the same.
+    pub fn belongs_to(&self, registry: &Registry) -> bool {
+        Arc::ptr_eq(&self.registry, &registry.shared)
+    }
+
     /// Its status: the override in force, else the worst fresh report.
     ///
     /// With no report it is `Unknown` where a probe is attached and nothing but a circuit has ever reported (or the

@@ -11,6 +11,15 @@ use brownout_registry::{
 };
 
 #[test]
+fn a_dependency_belongs_to_its_own_registry_and_no_other() {
+    let (one, other) = (Registry::new(), Registry::new());
+    let search = one.dependency("search").register().unwrap();
+    let _namesake = other.dependency("search").register().unwrap();
+    assert!(search.belongs_to(&one.clone()));
+    assert!(!search.belongs_to(&other));
+}
+
+#[test]
 fn the_same_name_finds_the_same_dependency() {
     let registry = Registry::new();
     let one = registry.dependency("search").register().unwrap();

@@ -46,6 +46,14 @@ impl FlagBuilder {
     /// keep away the traffic with which they find out about recovery. Where no other is given, the dependency's public
     /// name is the flag's too.
     pub fn dependency(mut self, dependency: &Dependency) -> Self {
+        // Of another registry it would excuse the flag from whatever level its own registry has.
+        if !dependency.belongs_to(self.flags.registry()) {
+            return self.refuse(ConfigError::new(
+                "dependency",
+                dependency.name(),
+                "it must belong to the flag's registry",
+            ));
+        }
         self.flag.dependency = Some(dependency.clone());
         self
     }

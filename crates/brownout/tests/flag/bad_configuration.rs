@@ -91,6 +91,12 @@ fn a_name_is_valid_and_nobody_elses() {
 }
 
 #[test]
+fn a_dependency_of_another_registry_is_refused() {
+    let stranger = registry().dependency("recs").register().unwrap();
+    assert_eq!(field(exact().dependency(&stranger)), "dependency");
+}
+
+#[test]
 fn a_name_that_is_none_forges_no_line_of_a_log() {
     let forged = "ml_recs\nERROR all is lost";
     let error = Flags::new(&registry()).flag(forged).unwrap_err();
