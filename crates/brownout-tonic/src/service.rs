@@ -42,7 +42,8 @@ impl HealthService {
     /// `readiness` should be `SERVING` only while this dependency is not unhealthy, and not before anybody knows how it is.
     ///
     /// Only for what *this* process needs and others may have. A dependency that all replicas share takes all of them
-    /// out of service at once.
+    /// out of service at once. It belongs to the registry that this service is over: watchers hear of changes in that
+    /// one alone.
     pub fn ready_when(self, dependency: &Dependency) -> Self {
         let mut state = Arc::unwrap_or_clone(self.state);
         state.ready_when.push(dependency.clone());
@@ -51,8 +52,8 @@ impl HealthService {
         }
     }
 
-    /// Knows a service by its full name, such as `shop.Orders`, and what it cannot do without. A name that is given twice
-    /// needs what was said each time.
+    /// Knows a service by its full name, such as `shop.Orders`, and what it cannot do without, of the same registry. A
+    /// name that is given twice needs what was said each time.
     ///
     /// Fails for the names by which the server itself is asked for: `""`, `liveness` and `readiness`.
     pub fn service<'a>(
