@@ -58,20 +58,24 @@ impl Collector {
     }
 
     /// Adds a mark, unless there is one that says as much or more. It takes the place of one that says less, so that who
-    /// knows the age of a copy can add that to what a layer has said; unless the caller has been told of that one.
+    /// knows the age of a copy can add that to what a layer has said; and where there is no room left, one that the caller
+    /// would see takes the place of one that they would not. What the caller has been told stays.
     pub(crate) fn push(&self, mark: &Degraded) {
         let mut collected = self.lock();
         if collected.marks.iter().any(|known| mark.says_within(known)) {
             return;
         }
         let Collected { marks, told } = &mut *collected;
-        if let Some(known) = marks[*told..]
-            .iter_mut()
-            .find(|known| known.says_within(mark))
-        {
-            *known = mark.clone();
-        } else if marks.len() < Marks::MAX {
+        let has_room = marks.len() < Marks::MAX;
+        let untold = &mut marks[*told..];
+        if let Some(less) = untold.iter().position(|known| known.says_within(mark)) {
+            untold[less] = mark.clone();
+        } else if has_room {
             marks.push(mark.clone());
+        } else if mark.dependency.is_some()
+            && let Some(unseen) = untold.iter_mut().find(|known| known.dependency.is_none())
+        {
+            *unseen = mark.clone();
         }
     }
 

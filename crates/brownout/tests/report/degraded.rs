@@ -285,6 +285,25 @@ async fn of_two_marks_the_one_that_says_more_is_shown() {
 }
 
 #[tokio::test]
+async fn marks_that_nobody_may_see_take_no_room_from_others() {
+    let head = head(async |_| {
+        for age in 0..40 {
+            let mut private = Degraded::new(DegradeReason::TimedOut);
+            private.age = Some(Duration::from_secs(age));
+            note(&private);
+        }
+        for public in 0..20 {
+            note(&mark(&format!("d{public}")));
+        }
+        page()
+    })
+    .await;
+    assert_eq!(degraded(&head).unwrap().split(", ").count(), 16);
+    let marks: &Marks = head.extensions.get().unwrap();
+    assert_eq!(marks.iter().count(), 16);
+}
+
+#[tokio::test]
 async fn a_header_that_the_caller_sent_is_taken_out_and_one_that_the_handler_copied_too() {
     let mut request = Request::new(());
     for value in ["forged", "twice"] {

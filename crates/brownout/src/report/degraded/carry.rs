@@ -15,8 +15,9 @@ use crate::core::{
 /// Adds a mark to the answer of the current request: for handlers that leave something out themselves.
 ///
 /// The request is the one for which the caller is polled, below a [`DegradedLayer`](super::DegradedLayer); elsewhere
-/// nothing happens. A mark that says no more than another one has said already, and one beyond the sixteenth, is dropped;
-/// one that says the same and more, such as the age of the copy that a tier has answered with, takes the other's place.
+/// nothing happens. A mark that says no more than another one has said already is dropped; one that says the same and
+/// more, such as the age of the copy that a tier has answered with, takes the other's place. Beyond the sixteenth, marks
+/// are dropped too, unless they have a public name and take the place of one that has none.
 pub fn note(mark: &Degraded) {
     collector::collect(mark);
 }
