@@ -25,8 +25,10 @@ pub struct Falling<T, K, Q, C, F> {
     causes: C,
     /// Whether it has gone on as a write that the service may have made.
     may_be_done: bool,
-    /// Held back for its caller then, unless it is a refusal, in case the degraded service fails too.
+    /// Held back for its caller then, in case the degraded service fails too.
     failed: Option<Box<F>>,
+    /// Whether that is a refusal, if none that proves anything here.
+    is_refusal: bool,
 }
 
 impl<T, Req, Q, C> Standby<Req, T::Response, T::Error> for FallThrough<T, Q, C>
@@ -67,6 +69,7 @@ where
             causes: self.causes.clone(),
             may_be_done: false,
             failed: None,
+            is_refusal: false,
         }
     }
 
@@ -110,8 +113,8 @@ where
         let Ok(request) = self.requests.last(kept) else {
             return Err(failed);
         };
-        let holds = self.may_be_done && cause.refusal().is_none();
-        self.failed = holds.then(|| Box::new(failed));
+        self.failed = self.may_be_done.then(|| Box::new(failed));
+        self.is_refusal = cause.refusal().is_some();
         Ok(Standing::new(service, request))
     }
 
@@ -127,10 +130,23 @@ where
                 }
                 Ok(Ok(response))
             }
+            // A layer above may trust the guard whose refusal this is, where we do not. An error that is none is better.
+            (Err(error), Some(_)) if self.is_refusal && !self.is_proof(&error) => Ok(Err(error)),
             // Whether a layer above would take the other error for proof, nobody here can know.
             (Err(_), Some(failed)) => Err(*failed),
             (Err(error), None) => Ok(Err(error)),
         }
+    }
+}
+
+impl<T, K, Q, C, F> Falling<T, K, Q, C, F> {
+    /// Whether anybody might take this error for proof that a call was not sent.
+    fn is_proof<Res, E>(&self, error: &E) -> bool
+    where
+        C: Causes<Res, E>,
+    {
+        let cause = self.causes.explain(error);
+        cause.proves_not_sent() || cause.refusal().is_some()
     }
 }
 

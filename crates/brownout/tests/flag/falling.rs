@@ -302,8 +302,14 @@ async fn a_refusal_that_proves_nothing_is_not_handed_up_once_the_degraded_servic
         .degraded(simpler)
         .fall_through()
         .idempotent();
-    let error = layer.layer(inner).oneshot(1).await.unwrap_err();
+    let service = layer.layer(inner);
+    let error = service.clone().oneshot(1).await.unwrap_err();
     assert_eq!(error.to_string(), "late");
+    // Where the degraded service refuses too, and layers above trust its guard, they get what they had got without it.
+    seen.always(failing_with(|| refusal("ledger")));
+    let error = service.oneshot(1).await.unwrap_err();
+    let refused = error.downcast_ref::<Rejected>().unwrap();
+    assert_eq!(refused.dependency(), "mail");
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,8 +128,10 @@ impl Model<'_> {
         let (end, mark) = self.instead(call, leaves, reason);
         // Of a write that the service may have made nobody above may learn that nobody made it.
         let may_be_made = self.case.kind == Kind::Idempotent && !not_sent;
+        // Of two errors that somebody may take for proof, the service's own is what its caller gets anyway.
+        let is_proof = |does| matches!(does, Refuses { .. } | RefusesTheConnection);
         match end {
-            End::Error(_) if may_be_made && reason != "circuit-open" => {
+            End::Error(_) if may_be_made && (!is_proof(does) || is_proof(call.degraded.0)) => {
                 (End::Error(does.says("service")), mark)
             }
             end => (end, mark),
