@@ -9,7 +9,7 @@ use std::{
 };
 
 use brownout::{
-    core::{DegradeReason, Degraded, Settle, Verdict},
+    core::{DegradeReason, Degraded, Verdict},
     registry::DegradationLevel,
     report::{
         AdoptDegradedLayer, DegradedBody, DegradedLayer, HealthLayer, ReportLayer, Traffic, carry,
