@@ -32,7 +32,12 @@ pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &str) -> Raw 
 
 /// Sends a request of this first line, without the version, and these headers, and reads the answer to its end.
 pub(crate) async fn send(server: &Server, line: &str, headers: &str) -> Raw {
-    let head = format!("{line} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n{headers}\r\n");
+    let rest = format!("host: shop\r\nconnection: close\r\n{headers}");
+    exchange(server, &format!("{line} HTTP/1.1\r\n{rest}\r\n")).await
+}
+
+/// Sends these bytes, and reads the answer to its end.
+pub(crate) async fn exchange(server: &Server, head: &str) -> Raw {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut text = String::new();

@@ -10,7 +10,7 @@ use brownout::{
 };
 use brownout_tests::Server;
 
-use crate::raw::{Raw, answer, send};
+use crate::raw::{Raw, answer, exchange, send};
 
 const PATHS: [&str; 4] = ["/livez", "/readyz", "/startupz", "/health"];
 const KNOWN: &str = "x-operator: kim\r\n";
@@ -169,7 +169,7 @@ async fn strangers_are_told_one_word_at_each_path_in_each_state() {
         for (path, word) in PATHS.into_iter().zip(state.words()) {
             for query in ["", "?verbose", "?verbose=1&x", "?", "?a=b"] {
                 let uri = format!("{path}{query}");
-                for who in ["", "x-operator: mallory\r\n"] {
+                for who in ["", "x-operator: else\r\n"] {
                     let seen = send(&server, &format!("GET {uri}"), who).await;
                     assert_eq!(seen, of_word(word), "{state:?} {uri} {who}");
                 }
@@ -276,4 +276,23 @@ async fn a_query_of_nearly_64_kibibytes_is_read_and_a_longer_one_is_the_servers_
     let seen = send(&server, &line, "").await;
     assert_eq!(seen.status, "HTTP/1.1 414 URI Too Long");
     assert_eq!(seen.body, "");
+}
+
+#[tokio::test]
+async fn a_balancer_that_speaks_http_1_0_and_names_no_host_is_answered_too() {
+    let (server, _ledger, _kept) = State::Critical.serve().await;
+    for (path, word) in PATHS.into_iter().zip(State::Critical.words()) {
+        let expected = of_word(word);
+        for method in ["GET", "HEAD"] {
+            let seen = exchange(&server, &format!("{method} {path} HTTP/1.0\r\n\r\n")).await;
+            let status = expected.status.replace("HTTP/1.1", "HTTP/1.0");
+            assert_eq!(seen.status, status, "{method} {path}");
+            assert_eq!(seen.headers["cache-control"], "no-store");
+            let body = if method == "GET" { &*expected.body } else { "" };
+            assert_eq!(seen.body, body, "{method} {path}");
+        }
+    }
+    // And one that sends the whole URI, as to a proxy.
+    let seen = send(&server, "GET http://10.0.0.1:8080/readyz", "").await;
+    assert_eq!(seen, of_word("fail"));
 }
