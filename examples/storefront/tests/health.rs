@@ -104,6 +104,7 @@ fn the_control_port_turns_away_requests_by_other_hosts_names() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn machines_ask_by_grpc() {
     let shop = Shop::start();
@@ -140,6 +141,20 @@ async fn machines_ask_by_grpc() {
     let health = get(&shop.address, "/health");
     assert!(health.starts_with("HTTP/1.1 503"), "{health}");
     assert!(get(&shop.address, "/readyz").starts_with("HTTP/1.1 200"));
+
+    // The payments that wait keep the shop a while longer.
+    let watching = client.clone().watch(request("readiness")).await;
+    let mut watching = watching.unwrap().into_inner();
+    let next = watching.message().await.unwrap().unwrap();
+    assert_eq!(next.status(), ServingStatus::Serving);
+    shop.terminate();
+    let next = watching.message().await.unwrap().unwrap();
+    assert_eq!(next.status(), ServingStatus::NotServing);
+    assert!(
+        !matches!(watching.message().await, Ok(Some(_))),
+        "that was the last news"
+    );
+    assert_eq!(shop.end().0, Some(0));
 }
 
 #[cfg(unix)]

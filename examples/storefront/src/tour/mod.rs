@@ -12,6 +12,7 @@ mod feature;
 mod health;
 mod machine;
 mod metrics;
+mod opening;
 mod outages;
 mod probes;
 mod promises;
@@ -34,7 +35,8 @@ use brownout::{breaker::Policy, core::ConfigError, flag::FlagBuilder};
 use tower::BoxError;
 
 use self::{
-    ears::Ears, outages::outages, promises::Promises, stage::Stage, steps::Guide, table::Table,
+    ears::Ears, opening::Opening, outages::outages, promises::Promises, stage::Stage, steps::Guide,
+    table::Table,
 };
 use crate::{
     outbox::ReplayTimes,
@@ -97,8 +99,9 @@ pub(crate) async fn run(
         guide.outage(&outage).await?;
     }
     guide.feature().await?;
-    let probed = probes::visit(&settings, safeguards, &ears);
-    let dashboards = guide.dashboards(&settings, safeguards, &ears);
+    let opening = Opening::of(dashboard::SHOPS + 1);
+    let probed = probes::visit(&settings, safeguards, &ears, &opening);
+    let dashboards = guide.dashboards(&settings, safeguards, &ears, &opening);
     let (probed, ()) = tokio::try_join!(probed, dashboards)?;
     guide.probed(probed)?;
     guide.all_well("afterwards").await?;

@@ -14,6 +14,7 @@ use super::{
     details::Details,
     ears::Ears,
     health::Word,
+    opening::Opening,
     promises::Promises,
     stage::Stage,
     steps::{Guide, VISITS},
@@ -56,12 +57,13 @@ pub(super) async fn visit(
     settings: &Settings,
     safeguards: &Safeguards,
     ears: &Ears,
+    opening: &Opening,
 ) -> Result<Promises, BoxError> {
     let settings = Settings {
         probes: OFTEN,
         ..settings.clone()
     };
-    let stage = Stage::set(&settings, safeguards, ears).await?;
+    let stage = opening.set(0, &settings, safeguards, ears).await?;
     let mut promises = Promises::default();
     let mut watches = Watches::of(stage.machine()).await;
     for outage in FAULTS.map(Outage) {
@@ -74,7 +76,9 @@ pub(super) async fn visit(
         }
         not_asked(&stage, outage, calls, &mut promises).await;
         stage.break_all(Fault::None).await?;
-        known_to_be_back(&stage, outage, calls, &mut watches, &mut promises).await;
+        if !known_to_be_back(&stage, outage, calls, &mut watches, &mut promises).await {
+            break;
+        }
         served_again(&stage, outage, &mut promises).await;
     }
     Ok(promises)
@@ -163,7 +167,7 @@ async fn known_to_be_back(
     calls: u64,
     watches: &mut Watches,
     promises: &mut Promises,
-) {
+) -> bool {
     let seen = stage.details_when(SOON, Details::is_well).await;
     let when = format!("once {outage} are healed");
     promises.check(
@@ -179,6 +183,9 @@ async fn known_to_be_back(
             stage.calls() - calls
         ),
     );
+    if !seen.is_well() {
+        return false;
+    }
     promises.health(&when, &stage.health().await, Word::Pass);
     watches
         .hear(
@@ -188,6 +195,7 @@ async fn known_to_be_back(
             promises,
         )
         .await;
+    true
 }
 
 async fn served_again(stage: &Stage, outage: Outage, promises: &mut Promises) {

@@ -17,6 +17,7 @@ use super::{
     FAILURES,
     answers::Answers,
     ears::Ears,
+    opening::Opening,
     promises::{Promises, Tally},
     spell::{Spells, TRIES},
     stage::Stage,
@@ -28,6 +29,9 @@ use crate::{
     settings::{Safeguards, Settings},
     upstream::Fault,
 };
+
+/// One for each service that is broken alone, and one for all of them.
+pub(super) const SHOPS: usize = Part::ALL.len() + 1;
 
 const FAULTS: [Fault; 4] = [
     Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),
@@ -77,12 +81,17 @@ impl<W: Write> Guide<'_, W> {
         settings: &Settings,
         safeguards: &Safeguards,
         ears: &Ears,
+        opening: &Opening,
     ) -> Result<(), BoxError> {
         let alone = Part::ALL.chunks(1);
         let mut shops = JoinSet::new();
-        for (n, broken) in alone.chain([&Part::ALL[..]]).enumerate() {
-            let (settings, safeguards, ears) = (settings.clone(), safeguards.clone(), ears.clone());
-            shops.spawn(async move { (n, visit(&settings, &safeguards, &ears, broken).await) });
+        for (n, broken) in (1..).zip(alone.chain([&Part::ALL[..]])) {
+            let (settings, safeguards) = (settings.clone(), safeguards.clone());
+            let (ears, opening) = (ears.clone(), opening.clone());
+            shops.spawn(async move {
+                let stage = opening.set(n, &settings, &safeguards, &ears).await;
+                (n, visit(stage, broken).await)
+            });
         }
         let mut reports = shops.join_all().await;
         reports.sort_unstable_by_key(|(n, _)| *n);
@@ -101,12 +110,10 @@ impl<W: Write> Guide<'_, W> {
 
 /// Breaks these services of a new shop in each way.
 async fn visit(
-    settings: &Settings,
-    safeguards: &Safeguards,
-    ears: &Ears,
+    stage: Result<Stage, BoxError>,
     broken: &'static [Part],
 ) -> Result<Report, BoxError> {
-    let stage = Stage::set(settings, safeguards, ears).await?;
+    let stage = stage?;
     let mut report = Report::default();
     for fault in FAULTS {
         let outage = Outage { broken, fault };
