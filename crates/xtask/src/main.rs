@@ -9,7 +9,6 @@ mod manifest;
 mod rules;
 mod runner;
 mod steps;
-mod storefront;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

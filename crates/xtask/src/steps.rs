@@ -6,7 +6,6 @@
 use crate::command::{Cmd, Failure, Workspace};
 use crate::manifest;
 use crate::rules;
-use crate::storefront;
 
 /// One thing that the project promises, and how it is checked.
 #[derive(Debug)]
@@ -74,12 +73,6 @@ pub(crate) const STEPS: &[Step] = &[
         promise: "licences, sources, duplicates and advisories of all dependencies",
         lint: true,
         check: deny,
-    },
-    Step {
-        name: "storefront",
-        promise: "the tour succeeds, and fails without any one safeguard",
-        lint: false,
-        check: storefront::check,
     },
     Step {
         name: "bench",
