@@ -73,13 +73,15 @@ impl From<AllFailed> for Missed {
     }
 }
 
-/// Turns the end of a call into what its caller gets; whoever served it, if a tier did, has been told by then.
+/// Turns the end of a call into what its caller gets; whoever served it has been told by then. The two ways are told
+/// apart because what a tier's answer asks for is too much to be inlined on the way of every call.
 #[allow(clippy::inline_always, reason = "see `Fallback::poll_ready`")]
 #[inline(always)]
 pub(super) fn conclude<Res, E, N, St, F, X>(
     end: End<Res, E, N, St, F>,
     conclude: &X,
-    tell: impl FnOnce(&mut Res, Option<ServedBy>),
+    primary_answered: impl FnOnce(),
+    tier_answered: impl FnOnce(&mut Res, ServedBy),
 ) -> Option<Result<X::Response, X::Error>>
 where
     F: Unanswered<Res, E>,
@@ -89,8 +91,12 @@ where
     F::Proof: Into<X::Proof>,
 {
     let (proof, outcome, history) = match end {
-        End::Answer(mut response, by) => {
-            tell(&mut response, by);
+        End::Answer(response) => {
+            primary_answered();
+            return Some(Ok(conclude.answer(response)));
+        }
+        End::Served(mut response, by) => {
+            tier_answered(&mut response, by);
             return Some(Ok(conclude.answer(response)));
         }
         End::Exercised => return None,

@@ -80,18 +80,16 @@ where
                 watch,
             } = &mut *this.plan;
             let end = ready!(this.run.as_mut().poll_run(cx, judge, requests, watch));
-            let tell = |answer: &mut Res, by: Option<ServedBy>| match by {
-                None => watch.primary_answered(),
-                Some(by) => {
-                    watch.served(&by);
-                    if M::MARKS || W::NAMES {
-                        add_mark(mark, answer, by.tier, || degraded(&by, watch));
-                    } else {
-                        span::degraded(by.tier);
-                    }
+            let primary_answered = || watch.primary_answered();
+            let tier_answered = |answer: &mut Res, by: ServedBy| {
+                watch.served(&by);
+                if M::MARKS || W::NAMES {
+                    add_mark(mark, answer, by.tier, || degraded(&by, watch));
+                } else {
+                    span::degraded(by.tier);
                 }
             };
-            if let Some(output) = conclude(end, strategy, tell) {
+            if let Some(output) = conclude(end, strategy, primary_answered, tier_answered) {
                 return Poll::Ready(output);
             }
             if H::NEVER {

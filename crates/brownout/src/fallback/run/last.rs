@@ -82,8 +82,9 @@ where
         let mut this = self.project();
         if let EarlierProject::Asked { run, .. } = this.earlier.as_mut().project() {
             let spent = match ready!(run.poll_run(cx, judge, requests, watch)) {
-                End::Answer(response, by) => {
-                    return Poll::Ready(End::Answer(J::earlier(response), by));
+                End::Answer(response) => return Poll::Ready(End::Answer(J::earlier(response))),
+                End::Served(response, by) => {
+                    return Poll::Ready(End::Served(J::earlier(response), by));
                 }
                 End::Neutral(neutral, error) => {
                     return Poll::Ready(End::Neutral(neutral, error));
@@ -139,7 +140,7 @@ where
         match ready!(polled) {
             Some(Ok(response)) => {
                 watch.tier_answered(by.index);
-                Poll::Ready(End::Answer(J::tier(response), Some(*by)))
+                Poll::Ready(End::Served(J::tier(response), *by))
             }
             Some(Err(NoAnswer::NotReady(never) | NoAnswer::Failed(never))) => match never {},
             None => {

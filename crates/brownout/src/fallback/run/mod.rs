@@ -42,8 +42,10 @@ where
 /// How far a call has come.
 #[derive(Debug)]
 pub enum End<Res, E, N, St, F> {
-    /// Somebody answered; by a tier, if so.
-    Answer(Res, Option<ServedBy>),
+    /// The primary answered.
+    Answer(Res),
+    /// A tier answered.
+    Served(Res, ServedBy),
     /// The primary failed, but in a way that is the caller's affair.
     Neutral(N, E),
     /// Somebody failed, and the request may not go further.

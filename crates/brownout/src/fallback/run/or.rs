@@ -79,8 +79,9 @@ where
         let mut this = self.project();
         if let Project::Earlier(run) = this.state.as_mut().project() {
             let spent = match ready!(run.poll_run(cx, judge, requests, watch)) {
-                End::Answer(response, by) => {
-                    return Poll::Ready(End::Answer(J::earlier(response), by));
+                End::Answer(response) => return Poll::Ready(End::Answer(J::earlier(response))),
+                End::Served(response, by) => {
+                    return Poll::Ready(End::Served(J::earlier(response), by));
                 }
                 End::Neutral(neutral, error) => {
                     return Poll::Ready(End::Neutral(neutral, error));
@@ -119,10 +120,9 @@ where
                 Ok(asked) => asked,
                 Err(_) if watch.is_exercise() => return Poll::Ready(End::Exercised),
                 Err((skip, kept)) => {
-                    let failure = Failure::new(name, skip.cause(), None);
                     return Poll::Ready(End::Failed(Spent {
                         outcome: skipped(outcome, skip).map(J::earlier),
-                        history: history.and(failure),
+                        history: history.and(Failure::new(name, skip.cause(), None)),
                         kept,
                     }));
                 }
@@ -155,7 +155,7 @@ where
         let (outcome, cause) = match ready!(polled) {
             Ok(response) => {
                 watch.tier_answered(by.index);
-                return Poll::Ready(End::Answer(J::tier(response), Some(by)));
+                return Poll::Ready(End::Served(J::tier(response), by));
             }
             Err(failed) => failed,
         };

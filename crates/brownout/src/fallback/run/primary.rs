@@ -84,7 +84,7 @@ where
         let (outcome, cause, elapsed) = match this.state.as_mut().project() {
             Project::Called(future) => match future.poll(cx) {
                 Poll::Ready(Ok(response)) => match judge.answer(&response) {
-                    None => return Poll::Ready(End::Answer(response, None)),
+                    None => return Poll::Ready(End::Answer(response)),
                     Some(cause) => (
                         Outcome::Answer(response),
                         watch.trusted(cause),
