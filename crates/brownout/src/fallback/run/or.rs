@@ -34,6 +34,7 @@ pub struct OrRun<R, A, F, K> {
     kept: Option<(History, K)>,
 }
 
+// A tag of its own: one in the niche of what is inside costs more instructions to read than the byte is worth.
 #[pin_project(project = Project)]
 #[repr(u8)]
 enum State<R, F> {
