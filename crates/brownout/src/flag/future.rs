@@ -37,12 +37,19 @@ pub struct ResponseFuture<F, D, X, O, R, M, K = Stays> {
     mark: M,
 }
 
-/// Who is asked.
+/// Who is asked. Two kinds only, because every call is asked for its kind: of the second there are more.
 #[pin_project(project = RunProject)]
 pub(super) enum Run<F, D, X> {
     /// The service itself.
     Full(#[pin] F, Ticket),
-    /// Whoever stands in for it while the flag is degraded, or after it has failed the call,
+    /// Whoever answers in its place.
+    Instead(#[pin] Instead<D, X>),
+}
+
+/// Who answers a call that the service does not.
+#[pin_project(project = InsteadProject)]
+pub(super) enum Instead<D, X> {
+    /// Whoever stands in for the service while the flag is degraded, or after it has failed the call,
     Degraded(#[pin] D, Arc<Cell>, DegradeReason),
     /// or disabled.
     Disabled(#[pin] X, Arc<Cell>),
@@ -80,9 +87,12 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let RunProject::Full(future, ticket) = this.run.as_mut().project() else {
-            let polled = poll_instead(this.run, cx, this.fall, this.observe, this.mark);
-            return ready!(polled).into_output(this.reject);
+        let (future, ticket) = match this.run.as_mut().project() {
+            RunProject::Full(future, ticket) => (future, ticket),
+            RunProject::Instead(instead) => {
+                let polled = poll_instead(instead, cx, this.fall, this.observe, this.mark);
+                return ready!(polled).into_output(this.reject);
+            }
         };
         // A panic inside is the service's failure; one in the classifier, below, is not.
         let unwinding = OnUnwind(|| ticket.take().failure());
@@ -95,9 +105,12 @@ where
         let ended = match fall(outcome, ticket, this.observe, this.fall) {
             Judged::Stays(outcome) => Ended::By(outcome),
             Judged::Falls(future, cell, reason) => {
-                this.run.set(Run::Degraded(future, cell, reason));
-                let polled = poll_instead(this.run, cx, this.fall, this.observe, this.mark);
-                ready!(polled)
+                let instead = Instead::Degraded(future, cell, reason);
+                this.run.set(Run::Instead(instead));
+                let RunProject::Instead(instead) = this.run.project() else {
+                    return Poll::Pending;
+                };
+                ready!(poll_instead(instead, cx, this.fall, this.observe, this.mark))
             }
         };
         ended.into_output(this.reject)
@@ -125,8 +138,8 @@ impl<P, E> Ended<P, E> {
 
 /// Polls whoever is asked instead of the service.
 #[inline(never)]
-fn poll_instead<F, D, X, Res, E, O, M, K>(
-    run: Pin<&mut Run<F, D, X>>,
+fn poll_instead<D, X, Res, E, O, M, K>(
+    instead: Pin<&mut Instead<D, X>>,
     cx: &mut Context<'_>,
     fall: &mut K,
     observe: &O,
@@ -139,23 +152,22 @@ where
     M: MarkDegraded<Res>,
     K: Fall<Res, E, O::Response, D>,
 {
-    let outcome = match run.project() {
-        RunProject::Degraded(future, cell, reason) => match fall.ended(ready!(future.poll(cx))) {
+    let outcome = match instead.project() {
+        InsteadProject::Degraded(future, cell, reason) => match fall.ended(ready!(future.poll(cx))) {
             Ok(outcome) => stood_in(outcome, cell, "degraded", *reason, observe, mark),
             Err(failed) => failed,
         },
-        RunProject::Disabled(future, cell) => {
+        InsteadProject::Disabled(future, cell) => {
             let reason = DegradeReason::FlagDisabled;
             let outcome = ready!(future.poll(cx));
             stood_in(outcome, cell, "disabled", reason, observe, mark)
         }
         // Without a refusal the answer was given before.
-        RunProject::Refused(rejected) => {
+        InsteadProject::Refused(rejected) => {
             return rejected.take().map_or(Poll::Pending, |rejected| {
                 Poll::Ready(Ended::Refused(rejected))
             });
         }
-        RunProject::Full(..) => return Poll::Pending,
     };
     Poll::Ready(Ended::By(outcome))
 }
@@ -251,9 +263,9 @@ impl<F, D, X> fmt::Debug for Run<F, D, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(..) => "Full",
-            Self::Degraded(..) => "Degraded",
-            Self::Disabled(..) => "Disabled",
-            Self::Refused(_) => "Refused",
+            Self::Instead(Instead::Degraded(..)) => "Degraded",
+            Self::Instead(Instead::Disabled(..)) => "Disabled",
+            Self::Instead(Instead::Refused(_)) => "Refused",
         })
     }
 }

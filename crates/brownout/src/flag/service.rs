@@ -12,7 +12,7 @@ use crate::core::{DegradeReason, MarkDegraded, Observe, Reject, Settle, unwind::
 use super::{
     cell::Leave,
     fall::Degrade,
-    future::{ResponseFuture, Run},
+    future::{Instead, ResponseFuture, Run},
     handle::Flag,
     standby::{Nobody, Standby},
     ticket::Ticket,
@@ -143,20 +143,7 @@ where
                 return self.call_inner(request, ticket);
             }
         }
-        let (promised, not_ready) = match std::mem::replace(&mut self.ready, Ready::ToCall) {
-            Ready::ToCall => (None, None),
-            Ready::Bypass(state) => (Some(state), None),
-            Ready::Failed => (None, Some(self.reason)),
-        };
-        let cell = self.flag.cell();
-        match (cell.admit(promised), not_ready) {
-            (Leave::Enter(_), Some(reason)) => self.fall(request, reason),
-            (Leave::Enter(word), None) => {
-                let ticket = Ticket::new(Arc::clone(cell), word);
-                self.call_inner(request, ticket)
-            }
-            (Leave::Divert(state, until), _) => self.divert(request, state, until),
-        }
+        self.call_closely(request)
     }
 }
 
@@ -226,6 +213,33 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
         }
     }
 
+    /// The flag looks closer at the call. Apart, because whatever makes a future on the shortest way too has it moved.
+    #[inline(never)]
+    fn call_closely<Req>(&mut self, request: Req) -> FutureOf<S, Req, O, R, M, D, X>
+    where
+        S: Service<Req>,
+        O: Observe<Ticket, S::Response, S::Error> + Clone,
+        R: Clone,
+        M: Clone,
+        D: Degrade<Req, S::Response, S::Error>,
+        X: Standby<Req, S::Response, S::Error>,
+    {
+        let (promised, not_ready) = match std::mem::replace(&mut self.ready, Ready::ToCall) {
+            Ready::ToCall => (None, None),
+            Ready::Bypass(state) => (Some(state), None),
+            Ready::Failed => (None, Some(self.reason)),
+        };
+        let cell = self.flag.cell();
+        match (cell.admit(promised), not_ready) {
+            (Leave::Enter(_), Some(reason)) => self.fall(request, reason),
+            (Leave::Enter(word), None) => {
+                let ticket = Ticket::new(Arc::clone(cell), word);
+                self.call_inner(request, ticket)
+            }
+            (Leave::Divert(state, until), _) => self.divert(request, state, until),
+        }
+    }
+
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]
     #[inline(always)]
     fn call_inner<Req>(
@@ -263,10 +277,10 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
     {
         let cell = self.flag.cell();
         let run = match self.parts.degraded.answer(request) {
-            Some(future) => Run::Degraded(future, Arc::clone(cell), reason),
-            None => Run::Refused(Some(cell.rejected(FeatureState::Degraded, None))),
+            Some(future) => Instead::Degraded(future, Arc::clone(cell), reason),
+            None => Instead::Refused(Some(cell.rejected(FeatureState::Degraded, None))),
         };
-        self.parts.future(run, self.parts.degraded.keep_nothing())
+        self.parts.future(Run::Instead(run), self.parts.degraded.keep_nothing())
     }
 
     #[inline(never)]
@@ -287,15 +301,15 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
         let cell = self.flag.cell();
         let answering = if state == FeatureState::Disabled {
             let future = self.parts.disabled.answer(request);
-            future.map(|future| Run::Disabled(future, Arc::clone(cell)))
+            future.map(|future| Instead::Disabled(future, Arc::clone(cell)))
         } else {
             let future = self.parts.degraded.answer(request);
             let reason = DegradeReason::FlagDegraded;
-            future.map(|future| Run::Degraded(future, Arc::clone(cell), reason))
+            future.map(|future| Instead::Degraded(future, Arc::clone(cell), reason))
         };
-        let refused = || Run::Refused(Some(cell.rejected(state, until)));
+        let refused = || Instead::Refused(Some(cell.rejected(state, until)));
         let run = answering.unwrap_or_else(refused);
-        self.parts.future(run, self.parts.degraded.keep_nothing())
+        self.parts.future(Run::Instead(run), self.parts.degraded.keep_nothing())
     }
 }
 
