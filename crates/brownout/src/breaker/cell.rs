@@ -204,7 +204,7 @@ impl Cell {
     /// The short ways out, for a success that only has to be counted: says whether it was.
     #[allow(clippy::inline_always, reason = "see `CircuitBreaker::poll_ready`")]
     #[inline(always)]
-    pub(super) fn succeeded(&self, gate: u64, at: Nanos, course: &mut Course) -> bool {
+    pub(super) fn succeeded(&self, gate: u64, at: impl Fn() -> Nanos, course: &mut Course) -> bool {
         let Some(stripe) = &self.stripe else {
             return false;
         };
@@ -216,7 +216,7 @@ impl Cell {
         if course.is_counted() {
             return stands
                 && kind == CLOSED_TIMED
-                && self.succeeded_in_time(stripe, at, std::mem::replace(course, Course::OUT));
+                && self.succeeded_in_time(stripe, at(), std::mem::replace(course, Course::OUT));
         }
         let plain = stands
             && (kind == CLOSED || (kind == CLOSED_WINDOWED && engine.only_counts(self.now())));
@@ -224,7 +224,7 @@ impl Cell {
             engine.count_success(stripe);
             return true;
         }
-        stands && kind == CLOSED_METERED && self.succeeded_metered(stripe, at)
+        stands && kind == CLOSED_METERED && self.succeeded_metered(stripe, at())
     }
 
     /// The same where somebody wants to know how long the call took.

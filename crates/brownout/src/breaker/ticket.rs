@@ -108,19 +108,23 @@ impl Ticket {
     fn settle_in_place(&mut self, verdict: Verdict) {
         let Some(cell) = self.cell.take() else { return };
         let Pass {
-            gate,
-            at,
-            mut course,
+            gate, mut course, ..
         } = self.pass;
-        let settled = match verdict {
-            Verdict::Success => cell.succeeded(gate, at, &mut course),
-            Verdict::Failure => {
-                gate & KIND == CLOSED_WINDOWED && course == Course::OUT && cell.failed_plainly(gate)
+        // Each verdict by itself: one that is known where it is passed on need not be kept until then. For the same reason
+        // the time is read where it is needed, which on the shortest way is nowhere.
+        match verdict {
+            Verdict::Success => {
+                if !cell.succeeded(gate, || self.pass.at, &mut course) {
+                    settle_otherwise(&cell, gate, self.pass.at, course, Verdict::Success);
+                }
             }
-            _ => false,
-        };
-        if !settled {
-            settle_otherwise(&cell, gate, at, course, verdict);
+            Verdict::Failure => {
+                let plain = gate & KIND == CLOSED_WINDOWED && course == Course::OUT;
+                if !plain || !cell.failed_plainly(gate) {
+                    settle_otherwise(&cell, gate, self.pass.at, course, Verdict::Failure);
+                }
+            }
+            _ => settle_otherwise(&cell, gate, self.pass.at, course, verdict),
         }
     }
 }
