@@ -112,12 +112,16 @@ where
             let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
             let polled = self.inner.poll_ready(cx);
             unwinding.disarm();
-            if matches!(polled, Poll::Ready(Ok(()))) {
-                self.ready = Ready::ToCall;
-                return Poll::Ready(Ok(()));
-            }
+            let error = match polled {
+                Poll::Ready(Ok(())) => {
+                    self.ready = Ready::ToCall;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => Some(error),
+                Poll::Pending => None,
+            };
             return self
-                .not_ready(polled, cx)
+                .not_ready(error, cx)
                 .map_err(|error| self.reject.fail(error));
         }
         if refuses_plainly(gate) && !self.readiness.wait_while_open && self.circuit.still_refuses()
@@ -201,7 +205,14 @@ impl<S, O, R> CircuitBreaker<S, O, R> {
         let unwinding = OnUnwind(|| self.circuit.cell().failed_readiness());
         let polled = self.inner.poll_ready(cx);
         unwinding.disarm();
-        self.not_ready(polled, cx)
+        match polled {
+            Poll::Ready(Ok(())) => {
+                self.waiting = None;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => self.not_ready(Some(error), cx),
+            Poll::Pending => self.not_ready(None, cx),
+        }
     }
 
     #[cold]
@@ -216,44 +227,35 @@ impl<S, O, R> CircuitBreaker<S, O, R> {
         self.poll_ready_otherwise(cx)
     }
 
-    /// What to make of the inner service's readiness, if it was not simply ready.
+    /// What to make of the inner service's readiness, if it was not simply ready: it failed, or is pending. Takes no more
+    /// than that: what the inner service said would have to lie in memory, also where it is simply ready.
     #[cold]
     fn not_ready<Req>(
         &mut self,
-        polled: Poll<Result<(), S::Error>>,
+        error: Option<S::Error>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), S::Error>>
     where
         S: Service<Req>,
     {
         self.ready = Ready::ToCall;
-        match polled {
-            Poll::Ready(Ok(())) => {
-                self.waiting = None;
-                self.ready = Ready::ToCall;
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) => {
-                self.waiting = None;
-                self.circuit.cell().failed_readiness();
-                Poll::Ready(Err(error))
-            }
-            Poll::Pending => {
-                let waiting = self
-                    .waiting
-                    .get_or_insert_with(|| Box::new(Waiting::new(&self.circuit)));
-                let timed_out =
-                    ready!(waiting.poll_inner(&self.circuit, self.readiness.ready_within, cx));
-                if !timed_out {
-                    // The circuit has begun to refuse: there is nothing to wait for.
-                    return self.poll_ready_otherwise(cx);
-                }
-                self.waiting = None;
-                self.circuit.cell().failed_readiness();
-                self.ready = Ready::TimedOut;
-                Poll::Ready(Ok(()))
-            }
+        if let Some(error) = error {
+            self.waiting = None;
+            self.circuit.cell().failed_readiness();
+            return Poll::Ready(Err(error));
         }
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::new(Waiting::new(&self.circuit)));
+        let timed_out = ready!(waiting.poll_inner(&self.circuit, self.readiness.ready_within, cx));
+        if !timed_out {
+            // The circuit has begun to refuse: there is nothing to wait for.
+            return self.poll_ready_otherwise(cx);
+        }
+        self.waiting = None;
+        self.circuit.cell().failed_readiness();
+        self.ready = Ready::TimedOut;
+        Poll::Ready(Ok(()))
     }
 
     #[allow(clippy::inline_always, reason = "see `poll_ready`")]

@@ -121,12 +121,16 @@ where
             let unwinding = OnUnwind(|| self.flag.cell().failed_readiness());
             let polled = self.inner.poll_ready(cx);
             unwinding.disarm();
-            if matches!(polled, Poll::Ready(Ok(()))) {
-                self.ready = Ready::ToCall;
-                return Poll::Ready(Ok(()));
-            }
+            let error = match polled {
+                Poll::Ready(Ok(())) => {
+                    self.ready = Ready::ToCall;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => Some(error),
+                Poll::Pending => None,
+            };
             return self
-                .not_ready(polled, cx)
+                .not_ready(error, cx)
                 .map_err(|error| self.parts.reject.fail(error));
         }
         self.poll_ready_otherwise(cx)
@@ -167,14 +171,22 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
         let unwinding = OnUnwind(|| self.flag.cell().failed_readiness());
         let polled = self.inner.poll_ready(cx);
         unwinding.disarm();
-        self.not_ready(polled, cx)
+        match polled {
+            Poll::Ready(Ok(())) => {
+                self.waiting = None;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => self.not_ready(Some(error), cx),
+            Poll::Pending => self.not_ready(None, cx),
+        }
     }
 
-    /// What to make of the inner service's readiness, if it was not simply ready.
+    /// What to make of the inner service's readiness, if it was not simply ready: it failed, or is pending. Takes no more
+    /// than that: what the inner service said would have to lie in memory, also where it is simply ready.
     #[cold]
     fn not_ready<Req>(
         &mut self,
-        polled: Poll<Result<(), S::Error>>,
+        error: Option<S::Error>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), S::Error>>
     where
@@ -182,11 +194,8 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
         D: Degrade<Req, S::Response, S::Error>,
     {
         self.ready = Ready::ToCall;
-        if let Poll::Ready(outcome) = polled {
+        if let Some(error) = error {
             self.waiting = None;
-            let Err(error) = outcome else {
-                return Poll::Ready(Ok(()));
-            };
             self.flag.cell().failed_readiness();
             let Some(reason) = self.parts.degraded.not_ready(&error) else {
                 return Poll::Ready(Err(error));
@@ -280,7 +289,8 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
             Some(future) => Instead::Degraded(future, Arc::clone(cell), reason),
             None => Instead::Refused(Some(cell.rejected(FeatureState::Degraded, None))),
         };
-        self.parts.future(Run::Instead(run), self.parts.degraded.keep_nothing())
+        self.parts
+            .future(Run::Instead(run), self.parts.degraded.keep_nothing())
     }
 
     #[inline(never)]
@@ -309,7 +319,8 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
         };
         let refused = || Instead::Refused(Some(cell.rejected(state, until)));
         let run = answering.unwrap_or_else(refused);
-        self.parts.future(Run::Instead(run), self.parts.degraded.keep_nothing())
+        self.parts
+            .future(Run::Instead(run), self.parts.degraded.keep_nothing())
     }
 }
 
