@@ -26,6 +26,7 @@ pub(crate) mod requests;
 pub(crate) mod said;
 pub(crate) mod span;
 pub(crate) mod spell;
+pub(crate) mod striped;
 pub(crate) mod sync;
 pub(crate) mod tally;
 pub(crate) mod threads;

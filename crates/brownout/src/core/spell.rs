@@ -6,25 +6,44 @@ use std::{
     time::Duration,
 };
 
+use super::striped::Striped;
+
 /// How long it must not have happened before the spell counts as over. What happens now and then would otherwise begin
 /// and end a spell each time: so there are at most two things to say in that time.
 const QUIET: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Spell {
     lasts: AtomicBool,
-    calls: AtomicU64,
+    /// By thread, because in an outage every call writes to them.
+    calls: Striped<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    count: AtomicU64,
     /// When it last happened, in nanoseconds by its owner's clock.
     last: AtomicU64,
+}
+
+impl Default for Spell {
+    fn default() -> Self {
+        Self {
+            lasts: AtomicBool::new(false),
+            calls: Striped::new(Calls::default),
+        }
+    }
 }
 
 impl Spell {
     /// It has happened to a call. Whether that begins a spell.
     #[inline]
     pub(crate) fn happened(&self, now: u64) -> bool {
-        self.last.store(now, Ordering::Relaxed);
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        !self.lasts.swap(true, Ordering::AcqRel)
+        let calls = self.calls.mine();
+        calls.last.store(now, Ordering::Relaxed);
+        calls.count.fetch_add(1, Ordering::Relaxed);
+        // Read first: written by every call, it would be what all threads contend for.
+        !self.lasts() && !self.lasts.swap(true, Ordering::AcqRel)
     }
 
     /// Whether there is a spell, which may be over but for somebody who notices.
@@ -38,9 +57,11 @@ impl Spell {
     pub(crate) fn end(&self, now: u64) -> Option<u64> {
         // Read before its time: a spell that begins meanwhile is seen with a time of its own, or not at all.
         let lasts = self.lasts.load(Ordering::Acquire);
-        let quiet = Duration::from_nanos(now.saturating_sub(self.last.load(Ordering::Relaxed)));
-        (lasts && quiet >= QUIET && self.lasts.swap(false, Ordering::AcqRel))
-            .then(|| self.calls.swap(0, Ordering::Relaxed))
+        let last = self.calls.iter().map(|it| it.last.load(Ordering::Relaxed));
+        let quiet = Duration::from_nanos(now.saturating_sub(last.max().unwrap_or(0)));
+        let ends = lasts && quiet >= QUIET && self.lasts.swap(false, Ordering::AcqRel);
+        let counts = self.calls.iter();
+        ends.then(|| counts.map(|it| it.count.swap(0, Ordering::Relaxed)).sum())
     }
 }
 
@@ -61,6 +82,19 @@ mod tests {
         assert_eq!(spell.end(16 * SECOND), None);
         assert!(!spell.lasts());
         assert!(spell.happened(17 * SECOND));
+    }
+
+    #[test]
+    fn threads_that_write_apart_make_one_spell() {
+        let spell = Spell::default();
+        std::thread::scope(|scope| {
+            for second in 0..12 {
+                let spell = &spell;
+                scope.spawn(move || spell.happened(second * SECOND));
+            }
+        });
+        assert_eq!(spell.end(21 * SECOND - 1), None);
+        assert_eq!(spell.end(21 * SECOND), Some(12));
     }
 
     #[test]

@@ -110,7 +110,13 @@ where
                 let RunProject::Instead(instead) = this.run.project() else {
                     return Poll::Pending;
                 };
-                ready!(poll_instead(instead, cx, this.fall, this.observe, this.mark))
+                ready!(poll_instead(
+                    instead,
+                    cx,
+                    this.fall,
+                    this.observe,
+                    this.mark
+                ))
             }
         };
         ended.into_output(this.reject)
@@ -153,7 +159,8 @@ where
     K: Fall<Res, E, O::Response, D>,
 {
     let outcome = match instead.project() {
-        InsteadProject::Degraded(future, cell, reason) => match fall.ended(ready!(future.poll(cx))) {
+        InsteadProject::Degraded(future, cell, reason) => match fall.ended(ready!(future.poll(cx)))
+        {
             Ok(outcome) => stood_in(outcome, cell, "degraded", *reason, observe, mark),
             Err(failed) => failed,
         },

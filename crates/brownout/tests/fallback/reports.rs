@@ -8,6 +8,7 @@ use brownout::{
     fallback::{FallbackLayer, Tier},
     registry::{DegradationLevel, EventKind, Order},
 };
+use brownout_testing::Behaviour;
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -64,6 +65,39 @@ async fn a_spell_of_a_tier_is_two_events_however_many_calls_it_serves() {
     assert_eq!(history(&search)[1..], ["empty ended after 500"]);
     call(true).await;
     assert_eq!(history(&search)[2..], ["pg-search: empty serves: failed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spell_that_served_many_threads_is_told_as_one_with_the_calls_of_all() {
+    let search = dependency();
+    let (primary, inner) = down("primary");
+    let layer = FallbackLayer::for_results()
+        .safe()
+        .covering(&search)
+        .last("empty", |_| async { 0 })
+        .unwrap();
+    let mut chain = layer.layer(primary);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            let mut chain = chain.clone();
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                runtime.unwrap().block_on(async move {
+                    for _ in 0..10 {
+                        let Ok(_) = chain.ready().await.unwrap().call(1).await;
+                    }
+                });
+            });
+        }
+    });
+    let views: Vec<_> = layer.chain().tiers().map(|tier| tier.answered()).collect();
+    assert_eq!(views, [120]);
+    assert_eq!(history(&search), ["pg-search: empty serves: failed"]);
+    inner.always(Behaviour::answer(Ok));
+    // The other threads' clocks were not paused.
+    advance(SECOND * 600).await;
+    let Ok(_) = chain.ready().await.unwrap().call(1).await;
+    assert_eq!(history(&search)[1..], ["empty ended after 120"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use std::{
 use brownout_registry::{Dependency, Report, Reporter, ReporterKind, Status};
 
 use super::Skip;
-use crate::core::{Cause, DegradeReason, tally::Tally};
+use crate::core::{Cause, DegradeReason, striped::Striped, tally::Tally};
 
 /// So many failures in a row make a tier unhealthy; fewer, degraded.
 const UNHEALTHY: u32 = 3;
@@ -26,14 +26,22 @@ pub(super) struct TierHealth {
     /// Whether it ends the chain, and so cannot be done without.
     pub(super) is_last: bool,
     off: AtomicBool,
-    answered: AtomicU64,
+    /// By thread, because in an outage every call adds to them.
+    answers: Striped<Answers>,
     failed: AtomicU64,
     in_a_row: AtomicU32,
     last_failure: Mutex<Option<Cause>>,
-    /// Calls that it has answered, by why it was asked, and failed, by how.
-    pub(super) served: Tally<DegradeReason>,
+    /// Calls that it has failed, by how.
     pub(super) failures: Tally<DegradeReason>,
     stands_for: Option<Reporter>,
+}
+
+/// Calls that a tier has answered.
+#[derive(Debug)]
+struct Answers {
+    all: AtomicU64,
+    /// Those that a caller got, by why the tier was asked.
+    served: Tally<DegradeReason>,
 }
 
 impl TierHealth {
@@ -42,11 +50,13 @@ impl TierHealth {
             name,
             is_last,
             off: AtomicBool::new(false),
-            answered: AtomicU64::new(0),
+            answers: Striped::new(|| Answers {
+                all: AtomicU64::new(0),
+                served: Tally::new(),
+            }),
             failed: AtomicU64::new(0),
             in_a_row: AtomicU32::new(0),
             last_failure: Mutex::new(None),
-            served: Tally::new(),
             failures: Tally::new(),
             stands_for: stands_for.map(|it| it.reporter(ReporterKind::Traffic, "fallback tier")),
         }
@@ -76,13 +86,18 @@ impl TierHealth {
     }
 
     pub(super) fn answered(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
+        self.answers.mine().all.fetch_add(1, Ordering::Relaxed);
         if self.in_a_row.load(Ordering::Relaxed) != 0 {
             self.in_a_row.store(0, Ordering::Relaxed);
         }
         if let Some(reporter) = &self.stands_for {
             reporter.report(Report::healthy());
         }
+    }
+
+    /// The caller has got its answer.
+    pub(super) fn served(&self, reason: DegradeReason) {
+        self.answers.mine().served.add(reason);
     }
 
     pub(super) fn failed(&self, cause: &Cause) {
@@ -108,20 +123,40 @@ impl TierHealth {
 
     pub(super) fn status(&self) -> Status {
         match self.in_a_row.load(Ordering::Relaxed) {
-            0 if self.answered.load(Ordering::Relaxed) == 0 => Status::Unknown,
+            0 if self.all_answers() == 0 => Status::Unknown,
             failures => status(failures),
         }
     }
 
     pub(super) fn counts(&self) -> (u64, u64) {
-        (
-            self.answered.load(Ordering::Relaxed),
-            self.failed.load(Ordering::Relaxed),
-        )
+        (self.all_answers(), self.failed.load(Ordering::Relaxed))
+    }
+
+    /// Calls whose callers have got its answer, by why it was asked.
+    pub(super) fn servings(&self) -> Vec<(DegradeReason, u64)> {
+        let mut servings: Vec<(DegradeReason, u64)> = Vec::new();
+        for (reason, count) in self
+            .answers
+            .iter()
+            .flat_map(|answers| answers.served.iter())
+        {
+            match servings.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, sum)) => *sum += count,
+                None => servings.push((reason, count)),
+            }
+        }
+        servings
     }
 
     pub(super) fn failure(&self) -> Option<Cause> {
         self.last_failure().clone()
+    }
+
+    fn all_answers(&self) -> u64 {
+        let answers = self.answers.iter();
+        answers
+            .map(|answers| answers.all.load(Ordering::Relaxed))
+            .sum()
     }
 
     fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<Cause>> {

@@ -13,7 +13,7 @@ impl Meter for Shared {
             return;
         };
         for tier in &self.tiers {
-            let counted = tier.served.iter();
+            let counted = tier.servings().into_iter();
             read(dependency, tier, "answered", counted, readings);
             let counted = tier.failures.iter();
             read(dependency, tier, "failed", counted, readings);

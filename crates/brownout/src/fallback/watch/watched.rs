@@ -202,7 +202,7 @@ impl<T: Timing> Watch for WatchedCall<T> {
         if shared.dependency.is_some()
             && let Some(tier) = shared.tiers.get(by.index)
         {
-            tier.served.add(by.reason);
+            tier.served(by.reason);
         }
         if self.times.is_exercise() {
             shared.not_needed();
