@@ -134,8 +134,8 @@
 //!
 //! The health layer is ready even while its inner service is not, so that an overloaded process is not restarted for being busy:
 //! put it outside of limits. Other requests then wait within their call, so load is shed below this layer. That needs a
-//! service that is `Clone`, though none is cloned while the service is ready. A request that is passed on costs four
-//! comparisons of its path, and no allocation. `/health` with details takes a
+//! service that is `Clone`, though none is cloned while the service is ready. A request that is passed on costs a look
+//! at its path, seldom at more than the first letter, and no allocation. `/health` with details takes a
 //! [snapshot](crate::registry::Registry::snapshot); the other paths read atomics.
 //!
 //! A call through a reporting layer reads the clock twice and adds to two or three atomics; it takes no lock, unless what

@@ -1,3 +1,5 @@
+use std::mem;
+
 use crate::core::ConfigError;
 
 /// What can be asked.
@@ -29,11 +31,29 @@ impl Endpoint {
 
 /// Where each endpoint is.
 #[derive(Clone, Debug)]
-pub(super) struct Paths([Option<Box<str>>; 4]);
+pub(super) struct Paths {
+    all: [Option<Box<str>>; 4],
+    /// The length of the shortest, and the bytes that come second in them, by which nearly every other path is told
+    /// apart at once.
+    shortest: usize,
+    seconds: u128,
+}
 
 impl Paths {
+    fn of(all: [Option<Box<str>>; 4]) -> Self {
+        let paths = all.iter().flatten();
+        let seconds = paths.clone().filter_map(|path| path.bytes().nth(1));
+        Self {
+            shortest: paths.map(|path| path.len()).min().unwrap_or(usize::MAX),
+            // Any byte may be encoded.
+            seconds: seconds.map(bit).fold(bit(b'%'), |all, bit| all | bit),
+            all,
+        }
+    }
+
     pub(super) fn new() -> Self {
-        Self(Endpoint::ALL.map(|endpoint| Some(format!("/{}", endpoint.name()).into())))
+        let all = Endpoint::ALL.map(|endpoint| Some(format!("/{}", endpoint.name()).into()));
+        Self::of(all)
     }
 
     pub(super) fn set(&mut self, endpoint: Endpoint, path: String) -> Result<(), ConfigError> {
@@ -46,7 +66,7 @@ impl Paths {
         }
         let taken = Endpoint::ALL
             .into_iter()
-            .zip(&self.0)
+            .zip(&self.all)
             .any(|(other, there)| other != endpoint && there.as_deref() == Some(path.as_str()));
         if taken {
             return Err(ConfigError::new(
@@ -55,22 +75,38 @@ impl Paths {
                 "another endpoint is there",
             ));
         }
-        self.0[endpoint as usize] = Some(path.into());
+        self.all[endpoint as usize] = Some(path.into());
+        *self = Self::of(mem::take(&mut self.all));
         Ok(())
     }
 
     pub(super) fn remove(&mut self, endpoint: Endpoint) {
-        self.0[endpoint as usize] = None;
+        self.all[endpoint as usize] = None;
+        *self = Self::of(mem::take(&mut self.all));
     }
 
     /// What a request's path asks for, if it is one of ours.
     #[inline]
     pub(super) fn find(&self, path: &str) -> Option<Endpoint> {
+        let second = path.as_bytes().get(1);
+        let may_be_ours = path.len() >= self.shortest
+            && second.is_none_or(|&second| self.seconds & bit(second) != 0);
+        if may_be_ours { self.search(path) } else { None }
+    }
+
+    #[cold]
+    fn search(&self, path: &str) -> Option<Endpoint> {
         let asked =
             |there: &Option<Box<str>>| there.as_deref().is_some_and(|ours| same(ours, path));
-        let found = self.0.iter().position(asked)?;
+        let found = self.all.iter().position(asked)?;
         Endpoint::ALL.get(found).copied()
     }
+}
+
+/// The bit of a byte, if it is ASCII as all of ours are.
+#[inline]
+fn bit(byte: u8) -> u128 {
+    1_u128.checked_shl(byte.into()).unwrap_or_default()
 }
 
 const LONGEST: usize = 256;
@@ -152,6 +188,25 @@ mod tests {
             "/live",
         ] {
             assert_eq!(paths.find(other), None, "{other}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Ours are few, and the others near enough for some to be ours.
+        #[test]
+        fn what_is_told_apart_at_once_is_none_of_ours(
+            ours in proptest::array::uniform4(proptest::option::of("/[ab]{0,2}")),
+            asked in "/([ab]|%6[12]){0,2}|[/*%ä]{0,3}",
+        ) {
+            let mut paths = Paths::new();
+            for (endpoint, path) in Endpoint::ALL.into_iter().zip(ours) {
+                match path {
+                    // One that is taken leaves the endpoint where it was.
+                    Some(path) => drop(paths.set(endpoint, path)),
+                    None => paths.remove(endpoint),
+                }
+            }
+            proptest::prop_assert_eq!(paths.find(&asked), paths.search(&asked));
         }
     }
 
