@@ -263,11 +263,7 @@ pub const PATHS: &[Path] = &[
     path(
         "degraded-passed",
         "HTTP exchange through the layer that collects marks, none made",
-        Budget {
-            // The one collector of a request.
-            allocations: Some(1),
-            ..NONE
-        },
+        ALLOCATES_NOTHING,
     ),
     path(
         "report-success",

@@ -17,7 +17,8 @@ use std::{
 use allocation_counter::measure;
 use brownout::{
     Registry,
-    report::{DegradedLayer, HealthLayer, ReportLayer},
+    core::{DegradeReason, Degraded},
+    report::{DegradedLayer, HealthLayer, ReportLayer, note},
 };
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
@@ -81,14 +82,21 @@ fn a_call_that_is_reported_on_allocates_nothing() {
 }
 
 #[test]
-fn collecting_marks_takes_one_allocation_a_request_and_none_for_its_polls() {
+fn an_answer_of_which_nothing_is_missing_is_passed_on_without_an_allocation() {
     let mut service = DegradedLayer::new().layer(service_fn(|request: Request<u32>| {
+        if *request.body() == CALLS {
+            note(&Degraded::new(DegradeReason::Failed));
+        }
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))
     }));
     let calls = measure(|| {
         for n in 0..CALLS {
             call(&mut service, Request::new(n));
+            call(&mut service.clone(), Request::new(n));
         }
     });
-    assert_eq!(calls.count_total, u64::from(CALLS));
+    assert_eq!(calls.count_total, 0);
+    // The count would see an allocation.
+    let marked = measure(|| drop(call(&mut service, Request::new(CALLS))));
+    assert!(marked.count_total > 0);
 }

@@ -140,7 +140,8 @@
 //!
 //! A call through a reporting layer reads the clock twice and adds to two or three atomics; it takes no lock, unless what
 //! it says of the dependency changes, or has to be said again every tenth of the window while it is bad. Collecting marks
-//! takes one allocation a request, and some nanoseconds each time it is polled.
+//! takes some nanoseconds each time a request is polled, and an allocation only once there is a mark (or a
+//! [carried](carry) task, which may make one).
 //!
 //! The layers make no events and no log lines: what it reports of is [logged](crate::registry#events) where it changes.
 

@@ -104,7 +104,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(self.project().future.poll(cx));
         if let Ok(response) = &outcome
-            && response.headers().contains_key(DEGRADED)
+            && response.headers().contains_key(&DEGRADED)
         {
             adopt(response);
         }
@@ -117,7 +117,7 @@ fn adopt<B>(response: &Response<B>) {
     if !collector::is_collecting() {
         return;
     }
-    let lines = response.headers().get_all(DEGRADED).iter();
+    let lines = response.headers().get_all(&DEGRADED).iter();
     let mut room = LONGEST;
     for line in lines {
         let Some(rest) = room.checked_sub(line.len()) else {

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use crate::core::collector::{self, Collector};
+use crate::core::collector::{self, Slot};
 
 use super::wire::{self, DEGRADED};
 
@@ -17,19 +17,15 @@ use super::wire::{self, DEGRADED};
 pub struct DegradedBody<B> {
     #[pin]
     body: B,
-    collector: Option<Collector>,
+    slot: Slot,
     /// Whether trailers show what came after the head.
     late: bool,
 }
 
 impl<B> DegradedBody<B> {
     #[inline]
-    pub(super) const fn new(body: B, collector: Option<Collector>, late: bool) -> Self {
-        Self {
-            body,
-            collector,
-            late,
-        }
+    pub(super) const fn new(body: B, slot: Slot, late: bool) -> Self {
+        Self { body, slot, late }
     }
 
     /// The body itself.
@@ -48,14 +44,14 @@ impl<B: Body> Body for DegradedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        let current = Collector::enter(this.collector);
+        let current = this.slot.enter();
         let polled = this.body.poll_frame(cx);
         drop(current);
         let frame = ready!(polled);
         Poll::Ready(match frame {
             Some(Ok(mut frame)) if *this.late => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    show(this.collector.as_ref(), trailers);
+                    show(this.slot, trailers);
                 }
                 Some(Ok(frame))
             }
@@ -63,24 +59,26 @@ impl<B: Body> Body for DegradedBody<B> {
         })
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
 }
 
 #[cold]
-fn show(collector: Option<&Collector>, trailers: &mut HeaderMap) {
-    trailers.remove(DEGRADED);
-    let late = collector.map(Collector::tell).unwrap_or_default();
+fn show(slot: &Slot, trailers: &mut HeaderMap) {
+    trailers.remove(&DEGRADED);
+    let late = slot.tell();
     for mark in &late {
         collector::collect(mark);
     }
     if let Some(value) = wire::value(&late) {
-        trailers.insert(DEGRADED, value);
+        trailers.insert(&DEGRADED, value);
     }
 }
 

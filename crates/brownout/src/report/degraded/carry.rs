@@ -9,7 +9,7 @@ use pin_project::pin_project;
 
 use crate::core::{
     Degraded,
-    collector::{self, Collector},
+    collector::{self, Slot},
 };
 
 /// Adds a mark to the answer of the current request: for handlers that leave something out themselves.
@@ -37,7 +37,7 @@ pub fn note(mark: &Degraded) {
 pub fn carry<F>(future: F) -> Carry<F> {
     Carry {
         future,
-        collector: Collector::current(),
+        slot: Slot::current(),
     }
 }
 
@@ -46,7 +46,7 @@ pub fn carry<F>(future: F) -> Carry<F> {
 pub struct Carry<F> {
     #[pin]
     future: F,
-    collector: Option<Collector>,
+    slot: Slot,
 }
 
 impl<F: Future> Future for Carry<F> {
@@ -55,7 +55,7 @@ impl<F: Future> Future for Carry<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _current = Collector::enter(this.collector);
+        let _current = this.slot.enter();
         this.future.poll(cx)
     }
 }
@@ -63,7 +63,7 @@ impl<F: Future> Future for Carry<F> {
 impl<F> fmt::Debug for Carry<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Carry")
-            .field("for_a_request", &self.collector.is_some())
+            .field("for_a_request", &self.slot.is_filled())
             .finish_non_exhaustive()
     }
 }

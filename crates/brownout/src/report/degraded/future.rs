@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -12,7 +13,7 @@ use pin_project::pin_project;
 
 use crate::core::{
     Marks,
-    collector::{self, Collector},
+    collector::{self, Slot},
 };
 
 use super::{
@@ -27,14 +28,14 @@ pub use super::adopt::AdoptFuture;
 pub struct DegradedFuture<F> {
     #[pin]
     future: F,
-    /// None once the answer has been given.
-    collector: Option<Collector>,
+    /// Closed once the answer has been given.
+    slot: Slot,
 }
 
 impl<F> DegradedFuture<F> {
     #[inline]
-    pub(super) const fn new(future: F, collector: Option<Collector>) -> Self {
-        Self { future, collector }
+    pub(super) const fn new(future: F, slot: Slot) -> Self {
+        Self { future, slot }
     }
 }
 
@@ -47,32 +48,31 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let current = Collector::enter(this.collector);
+        let current = this.slot.enter();
         let polled = this.future.poll(cx);
         drop(current);
         let mut response = ready!(polled)?;
         let late = wire::is_grpc(response.headers());
-        let collector = this.collector.take();
-        if let Some(collector) = &collector {
-            show(collector, &mut response, late);
+        let mut slot = mem::take(this.slot);
+        // Copied there from somebody else's answer, in whom nobody said to trust.
+        wire::strip(response.headers_mut());
+        // Made where nobody collects, such as in a buffer's worker, but on this very answer.
+        if slot.is_filled() || response.extensions().get::<Marks>().is_some() {
+            show(&mut slot, &mut response, late);
         }
-        Poll::Ready(Ok(
-            response.map(|body| DegradedBody::new(body, collector, late))
-        ))
+        Poll::Ready(Ok(response.map(|body| DegradedBody::new(body, slot, late))))
     }
 }
 
 /// Puts what was collected so far into the head of an answer.
-fn show<B>(collector: &Collector, response: &mut Response<B>, is_grpc: bool) {
-    // Made where nobody collects, such as in a buffer's worker, but on this very answer.
+#[cold]
+fn show<B>(slot: &mut Slot, response: &mut Response<B>, is_grpc: bool) {
     if let Some(marks) = response.extensions().get::<Marks>() {
         for mark in marks.iter() {
-            collector.push(mark);
+            slot.push(mark);
         }
     }
-    // Copied there from somebody else's answer, in whom nobody said to trust.
-    response.headers_mut().remove(DEGRADED);
-    let marks = collector.tell();
+    let marks = slot.tell();
     if marks.is_empty() {
         return;
     }
@@ -83,7 +83,7 @@ fn show<B>(collector: &Collector, response: &mut Response<B>, is_grpc: bool) {
         all.push(mark.clone());
     }
     if let Some(value) = wire::value(&marks) {
-        response.headers_mut().insert(DEGRADED, value);
+        response.headers_mut().insert(&DEGRADED, value);
     }
     if !is_grpc {
         let headers = response.headers_mut();

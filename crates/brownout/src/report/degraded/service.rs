@@ -3,9 +3,9 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::core::collector::Collector;
+use crate::core::collector::Slot;
 
-use super::{body::DegradedBody, future::DegradedFuture, wire::DEGRADED};
+use super::{body::DegradedBody, future::DegradedFuture, wire};
 
 /// A service that says what is missing from its answers. Made by [`DegradedLayer`](super::DegradedLayer).
 ///
@@ -53,11 +53,11 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // Whoever asks cannot know what will be missing; a handler that forwards headers must not spread it.
-        request.headers_mut().remove(DEGRADED);
-        let mut collector = Some(Collector::default());
-        let current = Collector::enter(&mut collector);
+        wire::strip(request.headers_mut());
+        let mut slot = Slot::Open;
+        let current = slot.enter();
         let future = self.inner.call(request);
         drop(current);
-        DegradedFuture::new(future, collector)
+        DegradedFuture::new(future, slot)
     }
 }
