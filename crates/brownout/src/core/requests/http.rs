@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request};
 use http_body::Body;
 
-use super::{Heads, MayNotDescend, Requests};
+use super::{Heads, MayNotDescend, Requests, head::Head};
 use crate::{core::Cause, http::ReplayBody};
 
 /// A request body of which there may be another.
@@ -78,8 +78,9 @@ impl Rules {
         idempotent: false,
     };
 
-    fn may_repeat(self, method: &Method, headers: &HeaderMap) -> bool {
-        (self.safe)(method) || self.idempotent && headers.get("idempotency-key").is_some_and(is_key)
+    fn may_repeat(self, head: &Head) -> bool {
+        let has_key = || head.header("idempotency-key").is_some_and(is_key);
+        (self.safe)(head.method()) || self.idempotent && has_key()
     }
 }
 
@@ -107,7 +108,7 @@ impl HttpRequests {
 /// A kept request: its head, and its body where that can be made again.
 #[derive(Debug)]
 pub struct KeptRequest<B> {
-    head: Request<()>,
+    head: Head,
     body: Option<B>,
 }
 
@@ -117,22 +118,20 @@ impl<B, P: Replay<B>> Requests<Request<B>> for HttpRequests<P> {
 
     fn keep(&self, request: &Request<B>) -> KeptRequest<B> {
         KeptRequest {
-            head: head(request),
+            head: Head::of(request),
             body: P::again(request.body()),
         }
     }
 
     fn whole(&self, request: Request<B>) -> KeptRequest<B> {
-        let (head, body) = request.into_parts();
         KeptRequest {
-            head: Request::from_parts(head, ()),
-            body: Some(body),
+            head: Head::of(&request),
+            body: Some(request.into_body()),
         }
     }
 
     fn may_descend(&self, kept: &KeptRequest<B>, cause: &Cause) -> Result<(), MayNotDescend> {
-        let head = &kept.head;
-        if cause.proves_not_sent() || self.rules.may_repeat(head.method(), head.headers()) {
+        if cause.proves_not_sent() || self.rules.may_repeat(&kept.head) {
             Ok(())
         } else {
             Err(MayNotDescend(()))
@@ -144,20 +143,16 @@ impl<B, P: Replay<B>> Requests<Request<B>> for HttpRequests<P> {
     }
 
     fn again(&self, kept: KeptRequest<B>) -> (Option<Request<B>>, KeptRequest<B>) {
-        let KeptRequest { head: kept, body } = kept;
+        let KeptRequest { head, body } = kept;
         // A body that was given to nobody is given away even where there is no other.
         let other = body.as_ref().and_then(P::again);
-        let request = body.map(|body| head(&kept).map(|()| body));
-        let kept = KeptRequest {
-            head: kept,
-            body: other,
-        };
-        (request, kept)
+        let request = body.map(|body| head.clone().request(body));
+        (request, KeptRequest { head, body: other })
     }
 
     fn last(&self, kept: KeptRequest<B>) -> Result<Request<B>, MayNotDescend> {
         match kept.body {
-            Some(body) => Ok(kept.head.map(|()| body)),
+            Some(body) => Ok(kept.head.request(body)),
             None => Err(MayNotDescend(())),
         }
     }
@@ -171,21 +166,11 @@ impl<B, P: Replay<B>> Heads<Request<B>> for HttpRequests<P> {
     type Head = Request<()>;
 
     fn head(&self, kept: &KeptRequest<B>) -> Request<()> {
-        kept.head.clone()
+        kept.head.clone().request(())
     }
 }
 
 /// An empty key, or a string of nothing, tells no request from another.
 fn is_key(value: &HeaderValue) -> bool {
     value.as_bytes().iter().any(|byte| !b" \t\"".contains(byte))
-}
-
-fn head<B>(request: &Request<B>) -> Request<()> {
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = request.method().clone();
-    head.uri = request.uri().clone();
-    head.version = request.version();
-    head.headers = request.headers().clone();
-    head.extensions = request.extensions().clone();
-    Request::from_parts(head, ())
 }

@@ -6,6 +6,8 @@ use super::Cause;
 
 mod explain;
 #[cfg(feature = "http")]
+mod head;
+#[cfg(feature = "http")]
 mod http;
 
 pub use self::explain::{ByClosure, ByDisplay, Explain};
