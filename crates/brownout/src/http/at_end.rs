@@ -62,6 +62,7 @@ where
 {
     type Response = Response<ObservedBody<B, T>>;
 
+    #[inline]
     fn observe(
         &self,
         ticket: &mut T,

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::HeaderMap;
@@ -18,15 +18,30 @@ pub struct ObservedBody<B, T: Settle> {
     watch: Option<Watch<T>>,
 }
 
+/// Kept small: an answer is moved by every layer that it passes.
 struct Watch<T> {
     ticket: T,
     polled: bool,
-    head: Verdict,
+    /// The head is neutral. Otherwise it is a success: a body whose head has failed is not waited for.
+    is_neutral: bool,
     without_trailers: Verdict,
     with_trailers: fn(Verdict, &HeaderMap) -> Verdict,
 }
 
+impl<T> Watch<T> {
+    #[inline]
+    fn head(&self) -> Verdict {
+        if self.is_neutral {
+            Verdict::Neutral
+        } else {
+            Verdict::Success
+        }
+    }
+}
+
 impl<B, T: Settle> ObservedBody<B, T> {
+    /// `head` is no failure where there is a ticket.
+    #[inline]
     pub(super) fn new(
         body: B,
         ticket: Option<T>,
@@ -39,7 +54,7 @@ impl<B, T: Settle> ObservedBody<B, T> {
             watch: ticket.map(|ticket| Watch {
                 ticket,
                 polled: false,
-                head,
+                is_neutral: head == Verdict::Neutral,
                 without_trailers,
                 with_trailers,
             }),
@@ -60,6 +75,8 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
+    // The frame is handed on where it lies.
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -76,15 +93,15 @@ where
         });
         let polled = this.body.as_mut().poll_frame(cx);
         unwinding.disarm();
-        let frame = ready!(polled);
         let Some(watch) = this.watch else {
-            return Poll::Ready(frame);
+            return polled;
         };
-        let verdict = match &frame {
-            None => Some(watch.without_trailers),
-            Some(Err(_)) => Some(Verdict::Failure),
-            Some(Ok(frame)) => match frame.trailers_ref() {
-                Some(trailers) => Some((watch.with_trailers)(watch.head, trailers)),
+        let verdict = match &polled {
+            Poll::Pending => None,
+            Poll::Ready(None) => Some(watch.without_trailers),
+            Poll::Ready(Some(Err(_))) => Some(Verdict::Failure),
+            Poll::Ready(Some(Ok(frame))) => match frame.trailers_ref() {
+                Some(trailers) => Some((watch.with_trailers)(watch.head(), trailers)),
                 // hyper does not poll a body to its `None` when it knows that the last frame was the last.
                 None => this.body.is_end_stream().then_some(watch.without_trailers),
             },
@@ -94,13 +111,15 @@ where
         {
             watch.ticket.settle(verdict);
         }
-        Poll::Ready(frame)
+        polled
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
@@ -113,7 +132,8 @@ impl<B, T: Settle> PinnedDrop for ObservedBody<B, T> {
             && !watch.polled
         {
             // Nobody wanted the body: the head is all there is to judge. (Half-way, dropping the ticket abandons it.)
-            watch.ticket.settle(watch.head);
+            let head = watch.head();
+            watch.ticket.settle(head);
         }
     }
 }

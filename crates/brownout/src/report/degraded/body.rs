@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::HeaderMap;
@@ -45,18 +45,15 @@ impl<B: Body> Body for DegradedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let current = this.slot.enter();
-        let polled = this.body.poll_frame(cx);
+        let mut polled = this.body.poll_frame(cx);
         drop(current);
-        let frame = ready!(polled);
-        Poll::Ready(match frame {
-            Some(Ok(mut frame)) if *this.late => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    show(this.slot, trailers);
-                }
-                Some(Ok(frame))
-            }
-            other => other,
-        })
+        if *this.late
+            && let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            show(this.slot, trailers);
+        }
+        polled
     }
 
     #[inline]
