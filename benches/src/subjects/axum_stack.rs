@@ -17,6 +17,9 @@ pub(super) const SUBJECTS: &[Subject] = &[
     Subject::service("axum-stack", Column::Floor, || asked(app::bare())),
 ];
 
+/// With a state, as `axum::serve` gives one to each connection's routes: without, every request would apply the layers
+/// anew.
 fn asked(routes: Router) -> Box<dyn Drive> {
+    let routes = routes.with_state(());
     ServiceDrive::boxed(Exchange::get_with_headers("/", routes))
 }
