@@ -39,6 +39,8 @@ pub trait Reject<Res, E, R = Rejected> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Same;
 
+// Without this the compiler says that `E` is not `From<Rejected>`, and nothing of what else could refuse.
+#[diagnostic::do_not_recommend]
 impl<Res, E, R> Reject<Res, E, R> for Same
 where
     E: From<R>,
