@@ -45,8 +45,10 @@ pub struct CircuitBreakerLayer<O = Unjudged, R = Same, C = Circuit> {
 
 /// What a [`CircuitBreakerLayer`] judges by before it was told: nothing, so that nobody gets a breaker to which a
 /// 500 is a success.
+// Not `Clone`, so that a stack without a judge fails to compile where it is built. The compiler then shows the line of
+// the struct and no more, which is why the way out stands on it.
 #[derive(Debug)]
-pub struct Unjudged(());
+pub struct Unjudged(()); // say how calls are judged: `.for_http()`, `.for_grpc()`, `.for_results()` or `.classify(…)`
 
 /// A circuit for each key, and how to find a request's key.
 #[derive(Clone)]

@@ -36,8 +36,10 @@ pub struct ReportLayer<O = Unjudged> {
 }
 
 /// Nobody has said yet how calls are judged.
+// Not `Clone`, so that a stack without a judge fails to compile where it is built. The compiler then shows the line of
+// the struct and no more, which is why the way out stands on it.
 #[derive(Debug)]
-pub struct Unjudged(());
+pub struct Unjudged(()); // say how calls are judged: `.for_http()`, `.for_grpc()`, `.for_results()` or `.classify(…)`
 
 impl ReportLayer {
     /// Reports on this dependency, with the [defaults](super::TrafficBuilder).
