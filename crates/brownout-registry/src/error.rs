@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::overrides::{MAX_STACKED, OverrideId, Target};
+use crate::text::cut;
 use crate::vocab::Criticality;
 
 /// A registry that cannot be built as configured.
@@ -93,6 +94,40 @@ impl fmt::Display for RegisterError {
 }
 
 impl Error for RegisterError {}
+
+/// A name that is not one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidName {
+    /// What was to be named: `replica` or `target`.
+    field: &'static str,
+    /// What was given, shortened for display where it is too long.
+    given: String,
+    /// What the field allows.
+    allowed: &'static str,
+}
+
+impl InvalidName {
+    pub(crate) fn new(field: &'static str, given: &str, allowed: &'static str) -> Self {
+        Self {
+            field,
+            given: cut(given, 64).to_owned(),
+            allowed,
+        }
+    }
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            field,
+            given,
+            allowed,
+        } = self;
+        write!(f, "{field} {given:?} is not valid; it takes {allowed}")
+    }
+}
+
+impl Error for InvalidName {}
 
 /// An override that cannot be set or released.
 #[derive(Debug, Clone, PartialEq, Eq)]

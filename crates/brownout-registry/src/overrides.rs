@@ -1,11 +1,13 @@
 //! Overrides: what a person (or a program in a person's name) has decided, for a while.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::DAY;
-use crate::error::OverrideError;
+use crate::dependency::is_name;
+use crate::error::{InvalidName, OverrideError};
 use crate::snapshot::Moment;
 use crate::text::is_text;
 use crate::vocab::{CircuitMode, DegradationLevel, FeatureState, Status};
@@ -150,6 +152,28 @@ impl fmt::Display for Target {
     }
 }
 
+/// The inverse of its `Display`: `status:<name>`, `circuit:<name>`, `flag:<name>` or `level`.
+impl FromStr for Target {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let named = |(kind, name): (&str, &str)| match kind {
+            _ if !is_name(name) => None,
+            "status" => Some(Self::Status(name.into())),
+            "circuit" => Some(Self::Circuit(name.into())),
+            "flag" => Some(Self::Flag(name.into())),
+            _ => None,
+        };
+        if text == "level" {
+            return Ok(Self::Level);
+        }
+        text.split_once(':').and_then(named).ok_or_else(|| {
+            let allowed = "`level`, or `status`, `circuit` or `flag`, then `:` and a name";
+            InvalidName::new("target", text, allowed)
+        })
+    }
+}
+
 /// What an override imposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -165,6 +189,16 @@ pub enum OverrideValue {
 }
 
 impl OverrideValue {
+    /// The value of that [name](Self::as_str) among those that can be imposed on the target.
+    pub fn named(target: &Target, name: &str) -> Option<Self> {
+        match target {
+            Target::Status(_) => Status::from_name(name).map(Self::Status),
+            Target::Circuit(_) => CircuitMode::from_name(name).map(Self::Circuit),
+            Target::Flag(_) => FeatureState::from_name(name).map(Self::Flag),
+            Target::Level => DegradationLevel::from_name(name).map(Self::Level),
+        }
+    }
+
     /// The value's own name, such as `unhealthy` or `forced-open`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,84 @@
+//! What can go wrong between a replica and the store.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::text::{MAX_TEXT, said};
+
+/// What kind of trouble the store is in, as far as it matters to whoever has to mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// It cannot be reached, or the connection broke.
+    Unreachable,
+    /// It did not answer in time. Whether it has done what it was asked is unknown.
+    TimedOut,
+    /// It does not let us in, or not do this: a password, a right that is missing.
+    Refused,
+    /// It cannot do what we need: too old, or of another kind.
+    Unsupported,
+    /// What it holds in our place is not ours, or is damaged.
+    Damaged,
+    /// It takes no more: out of memory, or read-only.
+    Full,
+    /// Anything else.
+    Other,
+}
+
+/// An operation on the store that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    detail: Arc<str>,
+}
+
+impl StoreErrorKind {
+    /// What it is, in words fit for strangers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed out",
+            Self::Refused => "access refused",
+            Self::Unsupported => "not supported",
+            Self::Damaged => "damaged data",
+            Self::Full => "takes no writes",
+            Self::Other => "failing",
+        }
+    }
+}
+
+impl StoreError {
+    /// An error with a detail for operators, which may name addresses. The detail is cut off after 256 bytes; line breaks
+    /// in it become spaces, other controls U+FFFD.
+    pub fn new(kind: StoreErrorKind, detail: impl fmt::Display) -> Self {
+        Self {
+            kind,
+            detail: said(&detail, MAX_TEXT),
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub const fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+
+    /// **Private**: what the store, or the client, said.
+    pub fn private_detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fleet store {}: {}", self.kind, self.detail)
+    }
+}
+
+impl Error for StoreError {}
