@@ -9,6 +9,7 @@
 //! | [`script`] | a service that answers from a list: `[ok(1), err(e), after(d, ok(2)), hang()]` |
 //! | [`body`] | HTTP bodies made of data, trailers, errors, pauses; a watch tells how they were read and dropped |
 //! | [`log`] | the tracing events of the current thread, as records to assert on |
+//! | [`fleet`] | a fleet's store that fails on purpose; what every store must promise, checked in one call |
 //! | [`contract`] | the laws every layer must keep, checked in one call |
 //! | [`polling`] | dropping a future at each of its await points; proving that it does not poll busily |
 //!
@@ -40,6 +41,7 @@
 
 pub mod body;
 pub mod contract;
+pub mod fleet;
 pub mod log;
 pub mod polling;
 pub mod probe_service;
