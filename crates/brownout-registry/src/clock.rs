@@ -67,6 +67,11 @@ impl Clock {
         now.saturating_add(after).min(LAST)
     }
 
+    /// How long it is from one time to a later one.
+    pub(crate) const fn distance(from: u64, to: u64) -> Duration {
+        Duration::from_nanos(to.saturating_sub(from))
+    }
+
     pub(crate) fn instant(&self, at: u64) -> Instant {
         self.origin
             .checked_add(Duration::from_nanos(at.saturating_sub(1)))

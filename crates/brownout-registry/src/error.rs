@@ -155,6 +155,11 @@ pub enum OverrideError {
         /// What was asked for.
         id: OverrideId,
     },
+    /// The override is the fleet's, and this replica alone cannot end it.
+    OfFleet {
+        /// What was asked for.
+        id: OverrideId,
+    },
 }
 
 impl fmt::Display for OverrideError {
@@ -172,6 +177,11 @@ impl fmt::Display for OverrideError {
             Self::TooMany { target } => write!(
                 f,
                 "override: {target} already carries {MAX_STACKED} overrides; release one of them before setting another"
+            ),
+            Self::OfFleet { id } => write!(
+                f,
+                "override {id} is the whole fleet's: release it with `Fleet::release`, or set one of this replica alone, \
+                 which counts before it"
             ),
             Self::NotActive { id } => write!(
                 f,

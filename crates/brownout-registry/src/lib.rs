@@ -129,7 +129,9 @@ pub use error::{ConfigError, InvalidName, OverrideError, ProbeError, RegisterErr
 pub use events::{Event, EventKind, Events, Received};
 pub use level::{Counts, LevelPolicy, StandardPolicy};
 pub use meter::{Counted, Meter, Readings};
-pub use overrides::{Order, OverrideId, OverrideInfo, OverrideValue, Target};
+pub use overrides::{
+    FleetOverrideId, Order, OverrideId, OverrideInfo, OverrideValue, Scope, Target,
+};
 pub use probe::Probe;
 pub use random::Random;
 pub use registry::{Registry, RegistryBuilder};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::caught::caught;
+use crate::fleet::Count;
 use crate::vocab::{CircuitState, FeatureState};
 
 /// What a number of things is the number of.
@@ -51,6 +52,8 @@ pub enum Counted {
     },
     /// Changes of a flag's state.
     FlagChanges { flag: Arc<str>, cause: &'static str },
+    /// Operations on the fleet's store that failed.
+    StoreErrors { op: &'static str },
     /// Parts of an aggregate, by what became of them.
     Parts {
         aggregate: Arc<str>,
@@ -65,6 +68,7 @@ pub struct Readings {
     counts: BTreeMap<Counted, u64>,
     circuits: BTreeMap<Arc<str>, CircuitState>,
     flags: BTreeMap<Arc<str>, FeatureState>,
+    store_age: Option<Duration>,
 }
 
 /// Reads what one part of the system has counted.
@@ -72,6 +76,10 @@ pub trait Meter: Send + Sync {
     /// Adds what was counted since the part was made. Called with no lock held. What was added before a panic in here
     /// counts, and the panic goes no further.
     fn read(&self, readings: &mut Readings);
+
+    /// Adds what a flag has counted since it was made, for a [fleet](crate::fleet) to add up, and what is too much.
+    /// Called with no lock held.
+    fn count(&self, _counts: &mut Vec<Count>) {}
 
     /// From now on somebody wants to know how long calls take.
     fn time_calls(&self) {}
@@ -114,6 +122,16 @@ impl Readings {
     pub fn flag(&mut self, flag: Arc<str>, state: FeatureState) {
         let worst = self.flags.entry(flag).or_insert(state);
         *worst = state.max(*worst);
+    }
+
+    /// Says how long ago this replica last knew that it holds what the fleet's store does.
+    pub fn store_age(&mut self, age: Duration) {
+        self.store_age = Some(age);
+    }
+
+    /// How long ago this replica last knew that it holds what the fleet's store does; none outside a fleet.
+    pub fn sync_age(&self) -> Option<Duration> {
+        self.store_age
     }
 
     /// Every count, in order.
@@ -173,6 +191,16 @@ impl Meters {
         }
         self.lock().tell(&mut readings);
         readings
+    }
+
+    /// What all flags have counted so far.
+    pub(crate) fn counts(&self) -> Vec<Count> {
+        let meters = live(&self.lock().meters);
+        let mut counts = Vec::new();
+        for meter in meters {
+            meter.count(&mut counts);
+        }
+        counts
     }
 
     pub(crate) fn time_calls(&self) {

@@ -109,6 +109,28 @@ impl fmt::Display for OverrideId {
     }
 }
 
+/// Names one override of a [fleet](crate::fleet) among those of its target, on every replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FleetOverrideId(pub(crate) u64);
+
+impl FleetOverrideId {
+    /// The id with this number, as an API received it.
+    pub const fn from_u64(id: u64) -> Self {
+        Self(id)
+    }
+
+    /// The number, as an API hands it out.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for FleetOverrideId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What an override applies to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -199,6 +221,17 @@ impl OverrideValue {
         }
     }
 
+    /// Whether it can be imposed on the target.
+    pub(crate) const fn fits(self, target: &Target) -> bool {
+        matches!(
+            (self, target),
+            (Self::Status(_), Target::Status(_))
+                | (Self::Circuit(_), Target::Circuit(_))
+                | (Self::Flag(_), Target::Flag(_))
+                | (Self::Level(_), Target::Level)
+        )
+    }
+
     /// The value's own name, such as `unhealthy` or `forced-open`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -225,6 +258,33 @@ impl fmt::Display for OverrideValue {
     }
 }
 
+/// Where an override has been set, and holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// In this registry.
+    Replica,
+    /// In all of the [fleet](crate::fleet), where this is its name. It counts where the replica has no override of its
+    /// own.
+    Fleet(FleetOverrideId),
+}
+
+impl Scope {
+    /// The name used in logs and formats.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Fleet(_) => "fleet",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One active override.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -243,6 +303,8 @@ pub struct OverrideInfo {
     pub set_at: Moment,
     /// When it ends by itself.
     pub until: Moment,
-    /// Whether it counts: it is the newest of its target.
+    /// Whether it is this replica's own, or the fleet's.
+    pub scope: Scope,
+    /// Whether it counts: it is the newest of its target, the replica's own before the fleet's.
     pub effective: bool,
 }

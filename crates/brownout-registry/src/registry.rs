@@ -10,6 +10,7 @@ use crate::dependency::{Dependency, DependencyBuilder};
 use crate::driver::Driver;
 use crate::error::{ConfigError, OverrideError, RegisterError};
 use crate::events::{Event, EventKind, Events};
+use crate::fleet::{Fleet, FleetGuard, FleetSettings, FleetStore, JoinError};
 use crate::level::LevelPolicy;
 use crate::meter::{Meter, Readings};
 use crate::overrides::{Order, OverrideId, OverrideInfo, OverrideValue};
@@ -161,6 +162,12 @@ impl Registry {
         Ok(self.shared.override_cell(place))
     }
 
+    /// What a flag reads to know whether the [fleet](crate::fleet) has degraded it, for too many failed calls on all
+    /// replicas together. Fails if the name is not valid or the registry is full.
+    pub fn flag_trip(&self, flag: &str) -> Result<OverrideCell<FeatureState>, RegisterError> {
+        self.shared.trip_cell(flag)
+    }
+
     /// Ends an override before its time; the next older one of its target counts again.
     pub fn release(&self, id: OverrideId) -> Result<(), OverrideError> {
         self.shared.change(|state, now| state.release(id, now))
@@ -209,6 +216,28 @@ impl Registry {
     /// so nobody does it unasked.
     pub fn time_calls(&self) {
         self.shared.meters.time_calls();
+    }
+
+    /// Joins a [fleet](crate::fleet) of replicas, which share what they know and decide through this store.
+    ///
+    /// From now on the fleet's overrides are in force here, beneath those of this registry; flags count for the fleet
+    /// and follow it; and the dependency `fleet-store` says whether the store is there. All that happens in background
+    /// tasks, on the present tokio runtime, until the guard is dropped: then everything that came from the fleet is
+    /// taken back. A store that is away, now or later, changes nothing but that dependency's status.
+    ///
+    /// Fails if a setting is out of range, if there is no runtime with time enabled, or if the registry is in a fleet
+    /// already.
+    pub fn join_fleet<S: FleetStore>(
+        &self,
+        store: S,
+        settings: FleetSettings,
+    ) -> Result<FleetGuard, JoinError> {
+        FleetGuard::join(self, store, settings)
+    }
+
+    /// The fleet that this registry has joined, and not left.
+    pub fn fleet(&self) -> Option<Fleet> {
+        Fleet::of(&self.shared)
     }
 
     /// Starts the background task that makes expiries prompt and runs all probes, also those attached later.

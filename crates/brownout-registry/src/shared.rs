@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -12,8 +12,9 @@ use crate::caught::{caught, logged};
 use crate::cell::{CellCore, OverrideCell};
 use crate::clock::{Clock, VALUE_MASK, packed_deadline};
 use crate::driver::DriverSlot;
-use crate::error::OverrideError;
+use crate::error::{OverrideError, RegisterError};
 use crate::events::{Event, EventKind, EventLog};
+use crate::fleet::Link;
 use crate::level::{Counts, LevelPolicy};
 use crate::meter::Meters;
 use crate::overrides::{Order, OverrideId, OverrideValue};
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) random: Random,
     pub(crate) meters: Meters,
     pub(crate) driver: Mutex<DriverSlot>,
+    /// The fleet that was joined last.
+    pub(crate) fleet: Mutex<Weak<Link>>,
 }
 
 /// What a change causes outside the registry. Collected under the lock, performed after it is released.
@@ -80,6 +83,7 @@ impl Shared {
             random,
             meters: Meters::default(),
             driver: Mutex::default(),
+            fleet: Mutex::default(),
         });
         // A policy may degrade a system that has no dependency yet.
         shared.settle();
@@ -223,6 +227,20 @@ impl Shared {
             })?;
             state.set_override(place, OverrideValue::Flag(value), order, now)
         })
+    }
+
+    pub(crate) fn trip_cell(
+        self: &Arc<Self>,
+        flag: &str,
+    ) -> Result<OverrideCell<FeatureState>, RegisterError> {
+        let cell = self.change(|state, _| match state.flag(flag)? {
+            Place::Flag(index) => Ok(Some(state.trip_cell(index))),
+            Place::Status(_) | Place::Circuit(_) | Place::Level => Ok(None),
+        })?;
+        Ok(OverrideCell::new(
+            cell.unwrap_or_default(),
+            Arc::clone(self),
+        ))
     }
 
     pub(crate) fn override_cell<T>(self: &Arc<Self>, place: Place) -> OverrideCell<T> {

@@ -18,12 +18,16 @@ use crate::level::{Answers, Counts, Dwell, LevelPolicy, StandardPolicy};
 use crate::overrides::{OverrideId, OverrideValue};
 use crate::shared::Effects;
 use crate::stack::Stack;
+use crate::state::fleet::{Trip, Waiting};
 use crate::state::pictures::Pictures;
 use crate::vocab::{DegradationLevel, SystemHealth};
 
 mod dependencies;
+mod fleet;
 mod orders;
 mod pictures;
+
+pub(crate) use fleet::FleetOrder;
 
 /// A registry holds at most so many dependencies, and so many flags: a name made up for each request is a mistake.
 const MAX_NAMES: usize = 1_000_000;
@@ -60,6 +64,7 @@ pub(crate) struct State {
     flag_names: BTreeMap<Arc<str>, u32>,
     flags: Vec<Flag>,
     level_overrides: Stack,
+    waiting: Waiting,
     /// Where each active override is.
     places: BTreeMap<u64, Place>,
     /// One place an owner: the earliest time at which something of it may expire.
@@ -85,6 +90,7 @@ pub(crate) struct State {
 struct Flag {
     name: Arc<str>,
     overrides: Stack,
+    trip: Trip,
     queued: Option<u64>,
 }
 
@@ -102,6 +108,7 @@ impl State {
             flag_names: BTreeMap::new(),
             flags: Vec::new(),
             level_overrides: Stack::default(),
+            waiting: Waiting::new(),
             places: BTreeMap::new(),
             queue: BTreeSet::new(),
             level_queued: None,
@@ -150,6 +157,7 @@ impl State {
                 }
                 Owner::Flag(index) => {
                     self.flags[index as usize].queued = None;
+                    self.expire_trip(index, at);
                     self.expire_overrides(Place::Flag(index), at);
                 }
                 Owner::Level => {

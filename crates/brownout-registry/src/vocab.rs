@@ -137,6 +137,8 @@ pub enum FlagCause {
     Errors,
     /// The time is over for which errors had degraded it.
     Expiry,
+    /// Too many calls failed on all replicas of the fleet together.
+    Fleet,
     /// Somebody imposed a state, or that is over.
     Override,
     /// The degradation level rose or fell.
@@ -152,7 +154,7 @@ words!(DegradationLevel { Full = "full", Reduced = "reduced", Minimal = "minimal
 words!(CircuitState { Closed = "closed", Open = "open", HalfOpen = "half-open" });
 words!(CircuitMode { ForcedOpen = "forced-open", ForcedClosed = "forced-closed", ObserveOnly = "observe-only" });
 words!(FeatureState { Enabled = "enabled", Degraded = "degraded", Disabled = "disabled" });
-words!(FlagCause { Errors = "errors", Expiry = "expiry", Override = "override", Level = "level", Configured = "configured" });
+words!(FlagCause { Errors = "errors", Expiry = "expiry", Fleet = "fleet", Override = "override", Level = "level", Configured = "configured" });
 
 codes!(Status: Healthy, 1 => Unknown, 2 => Degraded, 3 => Unhealthy);
 codes!(SystemHealth: Healthy, 1 => Degraded, 2 => Critical);

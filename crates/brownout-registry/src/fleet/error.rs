@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::OverrideError;
+use crate::overrides::{FleetOverrideId, Target};
 use crate::text::{MAX_TEXT, said};
 
 /// What kind of trouble the store is in, as far as it matters to whoever has to mend it.
@@ -31,6 +33,34 @@ pub enum StoreErrorKind {
 pub struct StoreError {
     kind: StoreErrorKind,
     detail: Arc<str>,
+}
+
+/// A decision for the whole fleet that did not come to be, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FleetError {
+    /// It is not valid.
+    Invalid(OverrideError),
+    /// Somebody else has changed the overrides of the target at the same time.
+    Stale {
+        /// The target.
+        target: Target,
+    },
+    /// The fleet has no such override on the target, as far as this replica knows.
+    NotActive {
+        /// The target.
+        target: Target,
+        /// What was asked for.
+        id: FleetOverrideId,
+    },
+    /// The replica does not know yet what the fleet has decided: the store has not been there since it joined.
+    NotSynchronised,
+    /// The store has failed. Where it broke off, or timed out, it may have been done nevertheless.
+    Store(StoreError),
+    /// More decisions wait than a person makes.
+    Busy,
+    /// The replica has left the fleet.
+    Left,
 }
 
 impl StoreErrorKind {
@@ -82,3 +112,40 @@ impl fmt::Display for StoreError {
 }
 
 impl Error for StoreError {}
+
+impl fmt::Display for FleetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(error) => error.fmt(f),
+            Self::Stale { target } => write!(
+                f,
+                "somebody else has just changed the fleet's overrides of {target}; look at what is in force now, and \
+                 decide again"
+            ),
+            Self::NotActive { target, id } => write!(
+                f,
+                "the fleet has no override {id} on {target}: it has expired or was released already"
+            ),
+            Self::NotSynchronised => f.write_str(
+                "this replica has not reached the fleet's store yet, so it does not know what the fleet has decided; \
+                 set an override of this replica alone, or try again",
+            ),
+            Self::Store(error) => write!(
+                f,
+                "{error}; whether it was done is not certain, so look again before repeating it"
+            ),
+            Self::Busy => f.write_str("too many decisions wait for the fleet's store; try again"),
+            Self::Left => f.write_str("this replica has left its fleet"),
+        }
+    }
+}
+
+impl Error for FleetError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Invalid(error) => Some(error),
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}

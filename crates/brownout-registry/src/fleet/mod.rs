@@ -27,18 +27,35 @@
 //! Times in the store are the store's own ([`StoreTime`]). A replica takes the distance to the store's present and adds
 //! it to its own clock, so clocks that disagree do no harm.
 
+mod contact;
 mod counted;
+mod desk;
 mod error;
+mod handle;
+mod link;
 mod memory;
+mod mirror;
 mod op;
+mod orders;
+mod pulse;
 mod pushed;
+mod race;
+mod settings;
 mod store;
+mod sync;
+mod tally;
+mod tasks;
 mod values;
+mod view;
 
 pub use self::counted::{Count, Replicas, Rule, Sick, Summary};
-pub use self::error::{StoreError, StoreErrorKind};
+pub use self::error::{FleetError, StoreError, StoreErrorKind};
+pub use self::handle::{Fleet, FleetGuard};
+pub(crate) use self::link::Link;
 pub use self::memory::{MemoryChanges, MemoryStore, Saved};
 pub use self::op::StoreOp;
 pub use self::pushed::{Change, Message, Outcome, Picture, Stack, StackEntry, StackWrite, Trip};
+pub use self::settings::{FleetSettings, JoinError};
 pub use self::store::{Changes, FleetStore};
 pub use self::values::{ReplicaId, StoreTime, Version, limits};
+pub use self::view::{FleetView, ReplicaView};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::overrides::{OverrideValue, Target};
+use crate::overrides::{FleetOverrideId, OverrideValue, Target};
 
 use super::error::StoreError;
 use super::values::{StoreTime, Version};
@@ -28,7 +28,7 @@ pub struct Stack {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackEntry {
     /// Names it within its stack.
-    pub id: u64,
+    pub id: FleetOverrideId,
     /// What is imposed, of the target's kind.
     pub value: OverrideValue,
     /// Who decided, at most [`Order::MAX_TEXT`](crate::Order::MAX_TEXT) bytes.

@@ -74,6 +74,12 @@ impl StoreTime {
         Duration::from_millis(self.0.saturating_sub(now.0))
     }
 
+    /// The moment so long before this, or the first of all.
+    pub fn before(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// The moment so long after this, rounded up to the millisecond.
     pub fn after(self, duration: Duration) -> Self {
         let millis = duration.as_nanos().div_ceil(1_000_000);

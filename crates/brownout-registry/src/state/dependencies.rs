@@ -75,11 +75,12 @@ impl State {
         self.names.insert(Arc::clone(&name), index);
         self.record(
             EventKind::DependencyRegistered {
-                dependency: name,
+                dependency: Arc::clone(&name),
                 criticality,
             },
             now,
         );
+        self.take_waiting(&name, now);
         Ok(index)
     }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::fleet::Trip;
 use super::{Flag, Owner, Place, State, room};
 use crate::cell::CellCore;
 use crate::clock::Clock;
 use crate::dependency::{is_name, name_rule};
 use crate::error::{OverrideError, RegisterError};
 use crate::events::EventKind;
-use crate::overrides::{Order, OverrideId, OverrideInfo, OverrideValue, Target};
+use crate::overrides::{Order, OverrideId, OverrideInfo, OverrideValue, Scope, Target};
 use crate::stack::{self, Stack};
 use crate::text::cut;
 
@@ -29,6 +30,7 @@ impl State {
         let until = Clock::deadline(now, ttl);
         let entry = stack::Entry {
             id,
+            fleet: None,
             value,
             actor: Arc::clone(&actor),
             reason: Arc::clone(&reason),
@@ -55,14 +57,14 @@ impl State {
     }
 
     pub(crate) fn release(&mut self, id: OverrideId, now: u64) -> Result<(), OverrideError> {
-        let place = self
-            .places
-            .remove(&id.0)
-            .ok_or(OverrideError::NotActive { id })?;
-        let entry = self
-            .stack_mut(place)
-            .remove(id.0)
-            .ok_or(OverrideError::NotActive { id })?;
+        let missing = OverrideError::NotActive { id };
+        let place = *self.places.get(&id.0).ok_or(missing.clone())?;
+        let entry = self.stack(place).find(id.0).ok_or(missing.clone())?;
+        if entry.scope() != Scope::Replica {
+            return Err(OverrideError::OfFleet { id });
+        }
+        let entry = self.stack_mut(place).remove(id.0).ok_or(missing)?;
+        self.places.remove(&id.0);
         let target = self.target(place);
         self.record(
             EventKind::OverrideReleased {
@@ -113,6 +115,7 @@ impl State {
         self.flags.push(Flag {
             name,
             overrides: Stack::default(),
+            trip: Trip::default(),
             queued: None,
         });
         Ok(Place::Flag(index))
@@ -129,6 +132,7 @@ impl State {
             reason: Arc::clone(&entry.reason),
             set_at: self.clock.moment(entry.set_at),
             until: self.clock.moment(entry.until),
+            scope: entry.scope(),
             effective: stack.top().is_some_and(|top| top.id == id),
         })
     }
@@ -143,7 +147,7 @@ impl State {
     }
 
     /// Derives what an override set or released by hand changes.
-    fn settle_place(&mut self, place: Place, now: u64) {
+    pub(super) fn settle_place(&mut self, place: Place, now: u64) {
         match place {
             Place::Status(index) | Place::Circuit(index) => self.refresh(index, now),
             Place::Flag(_) | Place::Level => self.requeue_place(place),
@@ -161,7 +165,13 @@ impl State {
             ),
             Place::Flag(index) => {
                 let flag = &mut self.flags[index as usize];
-                (Owner::Flag(index), &mut flag.queued, flag.overrides.due())
+                let due = flag
+                    .overrides
+                    .due()
+                    .into_iter()
+                    .chain(flag.trip.due())
+                    .min();
+                (Owner::Flag(index), &mut flag.queued, due)
             }
         };
         Self::requeue(&mut self.queue, &mut self.effects, owner, queued, due);
@@ -177,7 +187,7 @@ impl State {
         }
     }
 
-    fn stack(&self, place: Place) -> &Stack {
+    pub(super) fn stack(&self, place: Place) -> &Stack {
         match place {
             Place::Status(index) => &self.entries[index as usize].status_overrides,
             Place::Circuit(index) => &self.entries[index as usize].circuit_overrides,

@@ -7,7 +7,9 @@ use brownout_registry::fleet::{
     Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Rule, StackEntry,
     StackWrite, StoreError, StoreTime, Summary, Version,
 };
-use brownout_registry::{DegradationLevel, FeatureState, OverrideValue, SystemHealth, Target};
+use brownout_registry::{
+    DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, SystemHealth, Target,
+};
 use tokio::time::timeout;
 
 /// Makes accesses, to a namespace of its own for each check.
@@ -135,7 +137,7 @@ pub(super) fn flag(name: &str) -> Target {
 
 pub(super) fn entry(id: u64) -> StackEntry {
     StackEntry {
-        id,
+        id: FleetOverrideId::from_u64(id),
         value: OverrideValue::Flag(FeatureState::Degraded),
         actor: "ops".into(),
         reason: "drill".into(),
@@ -159,7 +161,13 @@ pub(super) fn ids(picture: &Picture, target: &Target) -> Option<Vec<u64>> {
         .stacks
         .iter()
         .find(|stack| stack.target == *target)?;
-    Some(found.entries.iter().map(|entry| entry.id).collect())
+    Some(
+        found
+            .entries
+            .iter()
+            .map(|entry| entry.id.as_u64())
+            .collect(),
+    )
 }
 
 pub(super) fn rule(errors: u32) -> Rule {

@@ -7,7 +7,7 @@ use brownout_registry::fleet::{
     FleetStore, Outcome, StackEntry, StackWrite, StoreTime, Version, limits,
 };
 use brownout_registry::{
-    CircuitMode, DegradationLevel, FeatureState, OverrideValue, Status, Target,
+    CircuitMode, DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, Status, Target,
 };
 use tokio::time::{sleep, timeout};
 
@@ -183,7 +183,7 @@ pub(super) async fn what_is_written_comes_back_as_it_was<S: FleetStore>(
     for (target, value) in values {
         let entry = |id: u64| StackEntry {
             // Larger than what a double can count to.
-            id: u64::MAX - id,
+            id: FleetOverrideId::from_u64(u64::MAX - id),
             value,
             actor: Arc::clone(&text),
             reason: Arc::clone(&longest),

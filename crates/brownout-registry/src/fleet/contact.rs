@@ -1,0 +1,157 @@
+//! Whether a replica is in touch with the store, and how that is told: to the health report and to the log.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::error::{StoreError, StoreErrorKind};
+use crate::report::{Report, Reporter};
+
+#[derive(Debug)]
+pub(super) struct Contact {
+    replica: String,
+    joined: Instant,
+    state: Mutex<State>,
+    in_touch: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Withdrawn when the fleet is left.
+    reporter: Option<Reporter>,
+    /// When the replica last knew that it holds what the store does.
+    synchronised: Option<Instant>,
+    /// Why it does not, since it does not.
+    trouble: Option<StoreErrorKind>,
+    /// What was read of the store, and is not ours or damaged.
+    damage: Option<StoreErrorKind>,
+}
+
+impl Contact {
+    pub(super) fn new(replica: String, reporter: Reporter) -> Self {
+        let state = State {
+            reporter: Some(reporter),
+            synchronised: None,
+            trouble: None,
+            damage: None,
+        };
+        Self {
+            replica,
+            joined: Instant::now(),
+            state: Mutex::new(state),
+            in_touch: watch::Sender::new(false),
+        }
+    }
+
+    /// The replica holds what the store does, at this moment.
+    pub(super) fn synchronised(&self) {
+        let mut state = self.lock();
+        let before = state.synchronised.replace(Instant::now());
+        state.trouble = None;
+        let damaged = state.damage.is_some();
+        let reporter = state.reporter.clone();
+        drop(state);
+        let first = !self.in_touch.send_replace(true);
+        if !first || reporter.is_none() {
+            return;
+        }
+        if let Some(reporter) = reporter
+            && !damaged
+        {
+            reporter.report(Report::healthy());
+        }
+        let replica = &self.replica;
+        if before.is_some() {
+            tracing::info!(%replica, "fleet store is back");
+        } else {
+            tracing::info!(%replica, "fleet store is there");
+        }
+    }
+
+    /// The replica cannot know what the store holds. Logged once for each reason.
+    pub(super) fn lost(&self, error: &StoreError) {
+        self.in_touch.send_replace(false);
+        let age = self.age().as_secs();
+        let mut state = self.lock();
+        let news = state.trouble.replace(error.kind()) != Some(error.kind());
+        let reporter = state.reporter.clone();
+        drop(state);
+        let Some(reporter) = reporter else { return };
+        let message = format!(
+            "{}; not synchronised for {age} s, last known state in use",
+            error.kind()
+        );
+        reporter.report(Report::degraded(message).detail(error.private_detail()));
+        if news {
+            let (replica, reason) = (&self.replica, error.kind().as_str());
+            let detail = error.private_detail();
+            tracing::warn!(
+                %replica, reason, detail,
+                "fleet store lost; the replica goes on with what it knows"
+            );
+        }
+    }
+
+    /// What could not be read of the store, if anything. Logged once for each reason, until all can be read.
+    pub(super) fn damaged(&self, damage: Option<&StoreError>) {
+        let mut state = self.lock();
+        let kind = damage.map(StoreError::kind);
+        let before = std::mem::replace(&mut state.damage, kind);
+        let reporter = state.reporter.clone();
+        drop(state);
+        let Some(reporter) = reporter else { return };
+        match damage {
+            Some(error) => {
+                let message = format!("{}; the rest is in use", error.kind());
+                reporter.report(Report::degraded(message).detail(error.private_detail()));
+                if before != kind {
+                    let (replica, detail) = (&self.replica, error.private_detail());
+                    tracing::warn!(
+                        %replica, reason = error.kind().as_str(), detail,
+                        "fleet store holds what cannot be read; the rest is used"
+                    );
+                }
+            }
+            None if before.is_some() => reporter.report(Report::healthy()),
+            None => {}
+        }
+    }
+
+    /// Withdraws what was reported.
+    pub(super) fn leave(&self) {
+        let reporter = self.lock().reporter.take();
+        self.in_touch.send_replace(false);
+        drop(reporter);
+    }
+
+    /// How long ago the replica last knew that it holds what the store does; since it joined, where it never has.
+    pub(super) fn age(&self) -> Duration {
+        self.lock().synchronised.unwrap_or(self.joined).elapsed()
+    }
+
+    pub(super) fn was_synchronised(&self) -> bool {
+        self.lock().synchronised.is_some()
+    }
+
+    pub(super) fn is_in_touch(&self) -> bool {
+        *self.in_touch.borrow()
+    }
+
+    pub(super) fn trouble(&self) -> Option<StoreErrorKind> {
+        let state = self.lock();
+        state.trouble.or(state.damage)
+    }
+
+    /// Waits until the replica is in touch.
+    pub(super) async fn in_touch(&self) {
+        let mut in_touch = self.in_touch.subscribe();
+        // Its sender lives as long as this does.
+        let _always = in_touch.wait_for(|in_touch| *in_touch).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

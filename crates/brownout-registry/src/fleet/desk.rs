@@ -1,0 +1,167 @@
+//! The mirror, and the registry kept in step with it.
+//!
+//! Values change in the mirror under a lock, in the order in which the store has them. They are put into the registry
+//! outside it, because that wakes, logs and calls back; by one thread at a time, so that the order is the same there.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::time::Instant;
+
+use super::mirror::{Held, HeldEntry, Mirror, Name};
+use crate::clock::Clock;
+use crate::shared::Shared;
+use crate::state::{FleetOrder, State};
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    registry: Weak<Shared>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    mirror: Mirror,
+    /// Whose values the registry does not have yet.
+    dirty: BTreeSet<Name>,
+    /// Whether somebody puts values into the registry.
+    moving: bool,
+    /// Whether the fleet was left: then nothing of it stays in the registry.
+    left: bool,
+}
+
+/// A value on its way to the registry.
+enum Value {
+    Stack(crate::overrides::Target, Held),
+    Trip(Arc<str>, Option<Instant>),
+}
+
+/// So many values are put into the registry at a time: its lock is held meanwhile, and reports wait for it.
+const BATCH: usize = 64;
+
+impl Desk {
+    pub(super) fn new(registry: &Arc<Shared>) -> Self {
+        Self {
+            registry: Arc::downgrade(registry),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Looks at the mirror.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Mirror) -> R) -> R {
+        look(&self.lock().mirror)
+    }
+
+    /// Changes the mirror, and then the registry with it.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Mirror, &mut Vec<Name>) -> R) -> R {
+        let mut inner = self.lock();
+        let mut changed = Vec::new();
+        let result = change(&mut inner.mirror, &mut changed);
+        inner.dirty.extend(changed);
+        drop(inner);
+        self.settle();
+        result
+    }
+
+    /// Forgets the fleet, here and in the registry.
+    pub(super) fn leave(&self) {
+        let mut inner = self.lock();
+        inner.left = true;
+        inner.dirty.clear();
+        inner.mirror = Mirror::default();
+        drop(inner);
+        self.clear();
+    }
+
+    pub(super) fn is_left(&self) -> bool {
+        self.lock().left
+    }
+
+    fn settle(&self) {
+        while let Some((moving, values)) = self.next() {
+            let Some(registry) = self.registry.upgrade() else {
+                return;
+            };
+            registry.change(|state, now| {
+                for value in values {
+                    put(state, value, now);
+                }
+            });
+            drop(moving);
+        }
+        // What was on its way when the fleet was left has arrived after that.
+        if self.is_left() {
+            self.clear();
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.change(State::leave_fleet);
+        }
+    }
+
+    /// The next values to be put into the registry, unless somebody is at it: who then comes back for these.
+    fn next(&self) -> Option<(Moving<'_>, Vec<Value>)> {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if inner.moving || inner.left || inner.dirty.is_empty() {
+            return None;
+        }
+        let mut values = Vec::new();
+        while values.len() < BATCH
+            && let Some(name) = inner.dirty.pop_first()
+        {
+            values.push(match name {
+                Name::Stack(target) => {
+                    let held = inner.mirror.held(&target, now);
+                    Value::Stack(target, held)
+                }
+                Name::Trip(flag) => {
+                    let until = inner.mirror.tripped(&flag);
+                    Value::Trip(flag, until)
+                }
+            });
+        }
+        inner.moving = true;
+        Some((Moving(self), values))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to put values into the registry. Given back also when a log panics.
+struct Moving<'a>(&'a Desk);
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        self.0.lock().moving = false;
+    }
+}
+
+fn put(state: &mut State, value: Value, now: u64) {
+    let present = Instant::now();
+    let at = |then: Instant| Clock::deadline(now, then.saturating_duration_since(present));
+    let ago = |then: Instant| {
+        let age = present.saturating_duration_since(then).as_nanos();
+        now.saturating_sub(u64::try_from(age).unwrap_or(u64::MAX))
+            .max(1)
+    };
+    match value {
+        Value::Stack(target, held) => {
+            let order = |entry: HeldEntry| FleetOrder {
+                id: entry.id,
+                value: entry.value,
+                actor: entry.actor,
+                reason: entry.reason,
+                set_at: ago(entry.set_at),
+                until: at(entry.until),
+            };
+            let orders = held.entries.into_iter().map(order).collect();
+            state.set_fleet(&target, orders, now);
+        }
+        Value::Trip(flag, until) => state.set_trip(&flag, until.map(at), now),
+    }
+}

@@ -1,0 +1,306 @@
+//! One replica's copy of what the store pushes: a pure state machine of `now`, without I/O.
+//!
+//! It takes pictures and messages, notices where messages are missing, and says which values have changed here. It also
+//! remembers what a store has lost, until that is offered to the store's next life.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pushed::{Change, Picture, Stack, StackEntry, StackWrite, Trip};
+use super::values::{StoreTime, Version, limits};
+use crate::dependency::is_name;
+use crate::overrides::{FleetOverrideId, Order, OverrideValue, Target};
+use crate::text::bounded;
+
+#[derive(Debug, Default)]
+pub(super) struct Mirror {
+    /// None before the first picture.
+    version: Option<Version>,
+    /// A moment, here and at the store.
+    clock: Option<(Instant, StoreTime)>,
+    /// When the last picture came.
+    pictured: Option<Instant>,
+    stacks: BTreeMap<Target, Held>,
+    trips: BTreeMap<Arc<str>, Instant>,
+}
+
+/// A stack, with ends in our own time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// None where the store has lost it: then it is to be offered again.
+    pub(super) version: Option<Version>,
+    pub(super) entries: Vec<HeldEntry>,
+    /// When the store forgets it.
+    until: Option<Instant>,
+    /// When a write of our own was acknowledged as this.
+    acknowledged: Option<Instant>,
+}
+
+/// One override of the fleet, with times in our own.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HeldEntry {
+    pub(super) id: FleetOverrideId,
+    pub(super) value: OverrideValue,
+    pub(super) actor: Arc<str>,
+    pub(super) reason: Arc<str>,
+    pub(super) set_at: Instant,
+    pub(super) until: Instant,
+}
+
+/// Whose value has changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    Stack(Target),
+    Trip(Arc<str>),
+}
+
+/// What a message was good for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It was the next one.
+    Next,
+    /// It came before, or a picture was faster.
+    Old,
+    /// Something is missing before it: only a picture helps.
+    Gap,
+}
+
+/// What is acknowledged may not be in a picture that was under way at the time; what the store says then is older. After
+/// so long it is not: the store has gone back.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Mirror {
+    pub(super) fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// Takes a picture. Says whose values have changed; whoever calls looks at the new ones.
+    pub(super) fn picture(&mut self, picture: Picture, now: Instant) -> Vec<Name> {
+        // A store that goes back in its own history is another store.
+        let renewed = self.version.is_some_and(|version| {
+            picture.version.epoch != version.epoch || picture.version.revision < version.revision
+        });
+        self.clock = Some((now, picture.now));
+        self.version = Some(picture.version);
+        self.pictured = Some(now);
+        let mut before = std::mem::take(&mut self.stacks);
+        let mut changed = Vec::new();
+        for stack in picture.stacks.into_iter().take(limits::VALUES) {
+            let target = stack.target.clone();
+            match before.remove(&target) {
+                Some(held) if held.is_at_least(stack.version, now) => {
+                    self.stacks.insert(target, held);
+                }
+                _ => changed.extend(self.hold(stack, now)),
+            }
+        }
+        for (target, mut held) in before {
+            let over = held.until.is_none_or(|until| until <= now);
+            if renewed && !over {
+                held.version = None;
+            }
+            let missing = picture.version;
+            if !over && (held.version.is_none() || held.is_at_least(missing, now)) {
+                self.stacks.insert(target, held);
+            } else {
+                changed.push(Name::Stack(target));
+            }
+        }
+        let lost = std::mem::take(&mut self.trips);
+        changed.extend(lost.into_keys().map(Name::Trip));
+        for trip in picture.trips.into_iter().take(limits::VALUES) {
+            changed.extend(self.trip(trip, now));
+        }
+        changed
+    }
+
+    /// Takes a message, if it is the next.
+    pub(super) fn message(
+        &mut self,
+        version: Version,
+        at: StoreTime,
+        changes: Vec<Change>,
+        now: Instant,
+    ) -> (Taken, Vec<Name>) {
+        let Some(present) = self.version else {
+            return (Taken::Gap, Vec::new());
+        };
+        if version.epoch != present.epoch || version.revision > present.revision + 1 {
+            return (Taken::Gap, Vec::new());
+        }
+        if version.revision <= present.revision {
+            // Right after a picture those come that were sent before it. Later ones come from a store that has gone back.
+            let fresh = self.pictured.is_some_and(|pictured| now < pictured + GRACE);
+            let taken = if fresh { Taken::Old } else { Taken::Gap };
+            return (taken, Vec::new());
+        }
+        self.version = Some(version);
+        self.clock = Some((now, at));
+        let take = |change| match change {
+            Change::Stack(stack) => self.take(stack, now),
+            Change::Trip(trip) => self.trip(trip, now),
+        };
+        (Taken::Next, changes.into_iter().filter_map(take).collect())
+    }
+
+    /// Takes what a write of our own has been acknowledged as.
+    pub(super) fn acknowledge(
+        &mut self,
+        target: Target,
+        version: Version,
+        entries: Vec<HeldEntry>,
+        until: Instant,
+        now: Instant,
+    ) -> Option<Name> {
+        let newer = self
+            .stacks
+            .get(&target)
+            .and_then(|held| held.version)
+            .is_some_and(|present| present.epoch == version.epoch && present >= version);
+        if newer {
+            return None;
+        }
+        let held = Held {
+            version: Some(version),
+            entries,
+            until: Some(until),
+            acknowledged: Some(now),
+        };
+        self.stacks.insert(target.clone(), held);
+        Some(Name::Stack(target))
+    }
+
+    /// What is held of the target, without what has ended.
+    pub(super) fn held(&self, target: &Target, now: Instant) -> Held {
+        let present = self.stacks.get(target);
+        let Some(held) = present.filter(|held| held.until.is_some_and(|until| until > now)) else {
+            return Held::default();
+        };
+        let mut held = held.clone();
+        held.entries.retain(|entry| entry.until > now);
+        held
+    }
+
+    /// Until when the fleet degrades the flag.
+    pub(super) fn tripped(&self, flag: &str) -> Option<Instant> {
+        self.trips.get(flag).copied()
+    }
+
+    /// Whether there is room for another target.
+    pub(super) fn has_room(&self, target: &Target) -> bool {
+        self.stacks.len() < limits::VALUES || self.stacks.contains_key(target)
+    }
+
+    /// What the store has lost, to be written where nobody has written meanwhile; so much of it as one call takes.
+    pub(super) fn offers(&self, now: Instant) -> Vec<(Target, Held)> {
+        let lost = |(target, held): (&Target, &Held)| {
+            let alive = held.until.is_some_and(|until| until > now);
+            (held.version.is_none() && alive).then(|| (target.clone(), self.held(target, now)))
+        };
+        let lost = self.stacks.iter().filter_map(lost);
+        lost.take(limits::WRITES).collect()
+    }
+
+    /// A write of these entries over what is held. None before the first picture.
+    pub(super) fn write(
+        &self,
+        target: &Target,
+        held: &Held,
+        keep_until: Instant,
+        now: Instant,
+    ) -> Option<StackWrite> {
+        let (then, store) = self.clock?;
+        let present = store.after(now.saturating_duration_since(then));
+        let entry = |entry: &HeldEntry| StackEntry {
+            id: entry.id,
+            value: entry.value,
+            actor: Arc::clone(&entry.actor),
+            reason: Arc::clone(&entry.reason),
+            set_at: present.before(now.saturating_duration_since(entry.set_at)),
+            until: present.after(entry.until.saturating_duration_since(now)),
+        };
+        Some(StackWrite {
+            target: target.clone(),
+            expected: held.version,
+            entries: held.entries.iter().map(entry).collect(),
+            keep: keep_until.saturating_duration_since(now),
+        })
+    }
+
+    /// Takes a stack of a message, unless we have been told of a later one.
+    fn take(&mut self, stack: Stack, now: Instant) -> Option<Name> {
+        let present = self.stacks.get(&stack.target);
+        if present.is_some_and(|held| held.is_at_least(stack.version, now)) {
+            return None;
+        }
+        self.hold(stack, now)
+    }
+
+    fn hold(&mut self, stack: Stack, now: Instant) -> Option<Name> {
+        let (_, present) = self.clock?;
+        let target = stack.target;
+        if !target.name().is_none_or(is_name) || !self.has_room(&target) {
+            return None;
+        }
+        let entries = stack.entries.into_iter().take(limits::ENTRIES);
+        let entries = entries.filter_map(|entry| HeldEntry::from(entry, &target, present, now));
+        let held = Held {
+            version: Some(stack.version),
+            entries: entries.collect(),
+            until: Some(now + stack.until.since(present).min(Order::MAX_TTL)),
+            acknowledged: None,
+        };
+        self.stacks.insert(target.clone(), held);
+        Some(Name::Stack(target))
+    }
+
+    fn trip(&mut self, trip: Trip, now: Instant) -> Option<Name> {
+        let (_, present) = self.clock?;
+        if !is_name(&trip.flag) || self.trips.len() >= limits::VALUES {
+            return None;
+        }
+        let until = now + trip.until.since(present).min(Order::MAX_TTL);
+        self.trips.insert(Arc::clone(&trip.flag), until);
+        Some(Name::Trip(trip.flag))
+    }
+}
+
+impl Held {
+    /// When the last of its entries ends.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.entries.iter().map(|entry| entry.until).max()
+    }
+
+    /// Until when the store has to keep it: as long as anything in it lasts, or has lasted in what it replaces.
+    pub(super) fn keep_until(&self) -> Option<Instant> {
+        self.until.max(self.ends())
+    }
+
+    /// Whether it is what the store says, or later than that.
+    fn is_at_least(&self, said: Version, now: Instant) -> bool {
+        let Some(version) = self.version else {
+            return false;
+        };
+        let fresh = self.acknowledged.is_some_and(|then| now < then + GRACE);
+        version == said || (fresh && version.epoch == said.epoch && version > said)
+    }
+}
+
+impl HeldEntry {
+    /// Takes an entry as it came from outside, whatever it holds.
+    fn from(entry: StackEntry, target: &Target, present: StoreTime, now: Instant) -> Option<Self> {
+        let left = entry.until.since(present).min(Order::MAX_TTL);
+        let age = present.since(entry.set_at);
+        (entry.value.fits(target) && !left.is_zero()).then(|| Self {
+            id: entry.id,
+            value: entry.value,
+            actor: bounded(entry.actor, Order::MAX_TEXT),
+            reason: bounded(entry.reason, Order::MAX_TEXT),
+            set_at: now.checked_sub(age).unwrap_or(now),
+            until: now + left,
+        })
+    }
+}

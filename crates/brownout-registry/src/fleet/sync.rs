@@ -1,0 +1,191 @@
+//! Keeping the mirror in step with the store: subscribe, then a picture, then messages in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::error::{StoreError, StoreErrorKind};
+use super::link::Link;
+use super::mirror::Taken;
+use super::op::StoreOp;
+use super::pushed::Message;
+use super::race::{First, first};
+use super::store::{Changes, FleetStore};
+
+/// The first wait after a loss; doubled by each further one.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// The longest wait, before jitter: 200 replicas then make 13 attempts a second.
+const BACKOFF_AT_MOST: Duration = Duration::from_secs(15);
+
+/// How far waits stray.
+const BACKOFF_JITTER: f64 = 0.5;
+
+/// How far the time between two pictures strays.
+const REPAIR_JITTER: f64 = 0.5;
+
+/// A picture that many replicas want at the same moment, because all have missed the same, is asked for within this
+/// part of the time between two.
+const DOUBTS: f64 = 1.0 / 15.0;
+
+/// Keeps one replica in step with the store, for ever.
+pub(super) async fn keep<S: FleetStore>(link: Arc<Link>, store: Arc<S>) {
+    let mut losses = 0;
+    loop {
+        let begun = Instant::now();
+        let error = match subscribed(&link, &*store).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        link.contact.lost(&error);
+        // One that lasted only a moment is no recovery: a store that lets us in and breaks off would be stormed.
+        if begun.elapsed() > BACKOFF_AT_MOST {
+            losses = 0;
+        }
+        let wait = BACKOFF
+            .saturating_mul(1 << u32::min(losses, 8))
+            .min(BACKOFF_AT_MOST);
+        losses += 1;
+        sleep(link.random.jitter(wait, BACKOFF_JITTER)).await;
+    }
+}
+
+/// What happens next.
+enum Next {
+    Told(Result<Message, StoreError>),
+    /// Somebody doubts that we hold what the store does.
+    Doubt,
+    Time,
+}
+
+/// The times at which something is due.
+struct Due {
+    repair: Instant,
+    ping: Instant,
+    /// A canary that has not come back, and until when it has to.
+    canary: Option<(u64, Instant)>,
+}
+
+/// One subscription, to its end.
+async fn subscribed<S: FleetStore>(
+    link: &Link,
+    store: &S,
+) -> Result<std::convert::Infallible, StoreError> {
+    let subscribing = store.subscribe(&link.settings.replica);
+    // First the subscription, then the picture: what is written in between comes as a message.
+    let mut changes = link.run(StoreOp::Subscribe, subscribing).await?;
+    let mut due = Due {
+        repair: picture(link, store).await?,
+        ping: Instant::now(),
+        canary: None,
+    };
+    loop {
+        let next = next(link, &mut changes, due.next()).await;
+        let now = Instant::now();
+        match next {
+            Next::Told(told) => {
+                let told = told.inspect_err(|_| link.failed(StoreOp::Changes))?;
+                due.told(link, told, now);
+            }
+            Next::Doubt => due.repair = now,
+            Next::Time => {
+                if due.canary.is_some_and(|(_, until)| until <= now) {
+                    link.failed(StoreOp::Changes);
+                    return Err(StoreError::new(
+                        StoreErrorKind::Unreachable,
+                        "changes: the subscription has gone deaf; a message to ourselves has not come back",
+                    ));
+                }
+                if due.repair <= now {
+                    due.repair = picture(link, store).await?;
+                }
+                if due.ping <= now {
+                    due.ping(link, store).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Compares everything with the store. Says when to do so again.
+async fn picture<S: FleetStore>(link: &Link, store: &S) -> Result<Instant, StoreError> {
+    let picture = link.run(StoreOp::Picture, store.picture()).await?;
+    let damage = picture.damage.clone();
+    let now = Instant::now();
+    let lost = link.desk.change(|mirror, changed| {
+        changed.extend(mirror.picture(picture, now));
+        !mirror.offers(now).is_empty()
+    });
+    if lost {
+        link.offer.notify_one();
+    }
+    link.contact.damaged(damage.as_ref());
+    link.contact.synchronised();
+    let interval = link.settings.repair;
+    Ok(Instant::now() + link.random.jitter(interval, REPAIR_JITTER))
+}
+
+async fn next(link: &Link, changes: &mut impl Changes, due: Instant) -> Next {
+    let others = first(link.doubt.notified(), sleep_until(due));
+    match first(changes.next(), others).await {
+        First::One(told) => Next::Told(told),
+        First::Other(First::One(())) => Next::Doubt,
+        First::Other(First::Other(())) => Next::Time,
+    }
+}
+
+impl Due {
+    fn next(&self) -> Instant {
+        let canary = self.canary.map(|(_, until)| until);
+        let first = self.repair.min(self.ping);
+        canary.map_or(first, |until| until.min(first))
+    }
+
+    fn told(&mut self, link: &Link, message: Message, now: Instant) {
+        match message {
+            Message::Changed {
+                version,
+                now: at,
+                changes,
+            } => {
+                let taken = link.desk.change(|mirror, changed| {
+                    let (taken, names) = mirror.message(version, at, changes, now);
+                    changed.extend(names);
+                    taken
+                });
+                if taken == Taken::Gap {
+                    self.doubt(link, now);
+                }
+            }
+            Message::Canary(canary) => {
+                if self.canary.is_some_and(|(sent, _)| sent == canary) {
+                    self.canary = None;
+                    link.contact.synchronised();
+                }
+            }
+            Message::Missed(damage) => {
+                if let Some(damage) = damage {
+                    link.contact.damaged(Some(&damage));
+                }
+                self.doubt(link, now);
+            }
+        }
+    }
+
+    /// Something may be missing: a picture soon, though not at the same moment as all others.
+    fn doubt(&mut self, link: &Link, now: Instant) {
+        let within = link.settings.repair.mul_f64(DOUBTS * link.random.unit());
+        self.repair = self.repair.min(now + within);
+    }
+
+    async fn ping<S: FleetStore>(&mut self, link: &Link, store: &S) -> Result<(), StoreError> {
+        let canary = link.random.next_u64();
+        let ping = store.ping(&link.settings.replica, canary);
+        link.run(StoreOp::Ping, ping).await?;
+        let now = Instant::now();
+        self.canary = Some((canary, now + link.settings.timeout));
+        self.ping = now + link.jitter(link.settings.ping).max(link.settings.timeout);
+        Ok(())
+    }
+}

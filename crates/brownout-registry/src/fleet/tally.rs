@@ -1,0 +1,82 @@
+//! Telling the store what flags have counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use super::counted::Count;
+use super::link::Link;
+use super::op::StoreOp;
+use super::store::FleetStore;
+use super::values::limits;
+
+/// What each flag had counted when somebody last looked.
+type Totals = BTreeMap<Arc<str>, (u64, u64)>;
+
+/// Sends what has been counted since the last time, for ever.
+///
+/// What cannot be sent at its time is dropped: later it would count in the wrong place of the window, and after a
+/// timeout perhaps twice.
+pub(super) async fn keep<S: FleetStore>(link: Arc<Link>, store: Arc<S>) {
+    let mut totals = Totals::new();
+    let Some(_before) = news(&link, &mut totals) else {
+        return;
+    };
+    loop {
+        sleep(link.jitter(link.settings.flush)).await;
+        let Some(counts) = news(&link, &mut totals) else {
+            return;
+        };
+        if link.contact.is_in_touch() {
+            send(&link, &*store, counts).await;
+        }
+    }
+}
+
+async fn send<S: FleetStore>(link: &Link, store: &S, mut counts: Vec<Count>) {
+    while !counts.is_empty() {
+        let part = counts.drain(..counts.len().min(limits::COUNTS)).collect();
+        let count = store.count(&link.settings.replica, link.settings.quorum, part);
+        if link.run(StoreOp::Count, count).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What flags have counted since the last look; none once the registry is gone.
+fn news(link: &Link, totals: &mut Totals) -> Option<Vec<Count>> {
+    let counts = link.registry.upgrade()?.meters.counts();
+    let mut present: BTreeMap<Arc<str>, Count> = BTreeMap::new();
+    for count in counts {
+        // Flags of one name are one.
+        match present.get_mut(&count.flag) {
+            Some(sum) => {
+                sum.successes = sum.successes.saturating_add(count.successes);
+                sum.failures = sum.failures.saturating_add(count.failures);
+            }
+            None => drop(present.insert(Arc::clone(&count.flag), count)),
+        }
+    }
+    let before = std::mem::take(totals);
+    let mut news = Vec::new();
+    for (flag, count) in present {
+        let now = (count.successes, count.failures);
+        // A flag that was made anew begins at zero again.
+        let then = before.get(&flag).copied().unwrap_or_default();
+        let then = if then.0 > now.0 || then.1 > now.1 {
+            (0, 0)
+        } else {
+            then
+        };
+        totals.insert(flag, now);
+        if now != then {
+            news.push(Count {
+                successes: now.0 - then.0,
+                failures: now.1 - then.1,
+                ..count
+            });
+        }
+    }
+    Some(news)
+}
