@@ -4,9 +4,9 @@
 //! is tripped, they move nothing and take none. Whatever changes the effective state is queued under the lock, and told
 //! to the world in that order once it is released.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use brownout_registry::{DegradationLevel, FeatureState};
+use brownout_registry::{DegradationLevel, FeatureState, fleet::Rule};
 
 use crate::core::sync::{
     AtomicU64, Mutex, MutexGuard,
@@ -65,6 +65,7 @@ impl Engine {
         let told = Parts {
             imposed: None,
             automatic: automatic.state(),
+            by_fleet: false,
             gate: FeatureState::Enabled,
             configured,
         };
@@ -81,6 +82,7 @@ impl Engine {
                 view: View {
                     imposed: None,
                     level: DegradationLevel::Full,
+                    fleet: None,
                 },
                 configured,
                 told,
@@ -115,6 +117,9 @@ impl Engine {
         self.views.store(views + 1, Release);
         guarded.view = view;
         self.advance(&mut guarded, now);
+        if guarded.automatic.follow(view.fleet, now, &self.settings) {
+            self.clear_window(&mut guarded, now);
+        }
         self.publish(&mut guarded);
         Ok(())
     }
@@ -194,6 +199,20 @@ impl Engine {
         (guarded.window.held(), totals(&self.stripes))
     }
 
+    /// When the errors of a whole fleet are too many for it, and for how long the flag is then degraded.
+    pub(super) fn rule(&self, now: Nanos) -> Rule {
+        let settings = &self.settings;
+        let trips = lock(&self.guarded).automatic.trips(now, settings);
+        // Without jitter: one replica's draw would be that of all.
+        let ttl = settings.degraded_for(trips, || 0.5);
+        Rule {
+            errors: settings.errors,
+            window: settings.window,
+            min_ratio_ppb: settings.min_ratio.billionths(),
+            ttl: Duration::from_nanos(ttl),
+        }
+    }
+
     pub(super) fn totals(&self) -> Totals {
         totals(&self.stripes)
     }
@@ -227,6 +246,7 @@ impl Engine {
         let parts = Parts {
             imposed: guarded.view.imposed,
             automatic: guarded.automatic.state(),
+            by_fleet: guarded.automatic.is_by_fleet(),
             gate: self.settings.gate(guarded.view.level),
             configured: guarded.configured,
         };

@@ -82,15 +82,14 @@ impl Flags {
         if self.get(&name).is_some() {
             return Err(taken());
         }
-        let imposed = self
-            .registry
-            .flag_override(&name)
-            .map_err(|error| match error {
-                RegisterError::Invalid { allowed, .. } => refused(format!("it takes {allowed}")),
-                other => refused(other.to_string()),
-            })?;
+        let unnamed = |error| match error {
+            RegisterError::Invalid { allowed, .. } => refused(format!("it takes {allowed}")),
+            other => refused(other.to_string()),
+        };
+        let imposed = self.registry.flag_override(&name).map_err(unnamed)?;
+        let fleet = self.registry.flag_trip(&name).map_err(unnamed)?;
         // Made before the lock is taken: it calls the registry, which may call anybody.
-        let flag = Flag::new(&self.registry, imposed, described);
+        let flag = Flag::new(&self.registry, [imposed, fleet], described);
         let mut flags = self.lock();
         if flags.contains_key(&name) {
             drop(flags);

@@ -27,8 +27,8 @@ struct Handles {
     shared: Arc<Shared>,
     /// By thread.
     cells: [Arc<Cell>; STRIPES],
-    /// Tell the flag when an operator steps in, and when the system's level changes.
-    _subscriptions: [Option<Subscription>; 2],
+    /// Tell the flag when an operator or the fleet steps in, and when the system's level changes.
+    _subscriptions: [Option<Subscription>; 3],
 }
 
 /// What describes a new flag.
@@ -62,7 +62,7 @@ pub struct Stats {
 impl Flag {
     pub(super) fn new(
         registry: &Registry,
-        imposed: OverrideCell<FeatureState>,
+        cells: [OverrideCell<FeatureState>; 2],
         described: Description,
     ) -> Self {
         let settings = described.settings;
@@ -75,7 +75,7 @@ impl Flag {
             name: described.name.into(),
             public_name: public_name.map(Arc::from),
             engine: Engine::new(settings, described.configured, STRIPES),
-            outside: Outside::new(registry, imposed, described.dependency),
+            outside: Outside::new(registry, cells, described.dependency),
             random: registry.random(),
             epoch: Instant::now(),
             changed: Arc::new(Notify::new()),
@@ -91,6 +91,7 @@ impl Flag {
         };
         let subscriptions = [
             Some(shared.outside.imposed.on_change(see())),
+            Some(shared.outside.fleet.on_change(see())),
             gated.then(|| registry.on_level_change(see())),
         ];
         // Something may have been imposed before we listened.

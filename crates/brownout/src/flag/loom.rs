@@ -66,8 +66,12 @@ impl Flag {
                 0 => DegradationLevel::Full,
                 _ => DegradationLevel::Emergency,
             };
-            let imposed = None;
-            if self.engine.see(views, View { imposed, level }, now).is_ok() {
+            let view = View {
+                imposed: None,
+                level,
+                fleet: None,
+            };
+            if self.engine.see(views, view, now).is_ok() {
                 break;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brownout_registry::{Counted, FlagCause, Meter, Readings};
+use brownout_registry::{Counted, FlagCause, Meter, Readings, fleet::Count};
 
 use crate::core::RejectReason;
 
@@ -54,6 +54,16 @@ impl Shared {
         for (cause, count) in self.changes.iter() {
             readings.count(changed(cause), count);
         }
+    }
+
+    fn count(&self, counts: &mut Vec<Count>) {
+        let totals = self.engine.totals();
+        counts.push(Count {
+            flag: Arc::clone(&self.name),
+            successes: totals.successes,
+            failures: totals.failures,
+            rule: self.engine.rule(self.now()),
+        });
     }
 }
 

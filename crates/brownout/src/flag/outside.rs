@@ -9,6 +9,8 @@ use super::settings::Settings;
 pub(super) struct Outside {
     pub(super) registry: Registry,
     pub(super) imposed: OverrideCell<FeatureState>,
+    /// What the errors of the whole fleet have made of the flag.
+    pub(super) fleet: OverrideCell<FeatureState>,
     /// The dependency that the feature calls.
     dependency: Option<Dependency>,
     /// Whether the level was raised by that dependency's own traffic, and has not come down or been as bad for another
@@ -19,12 +21,13 @@ pub(super) struct Outside {
 impl Outside {
     pub(super) fn new(
         registry: &Registry,
-        imposed: OverrideCell<FeatureState>,
+        [imposed, fleet]: [OverrideCell<FeatureState>; 2],
         dependency: Option<Dependency>,
     ) -> Self {
         Self {
             registry: registry.clone(),
             imposed,
+            fleet,
             dependency,
             excused: AtomicBool::new(false),
         }

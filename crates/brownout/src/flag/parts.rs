@@ -2,12 +2,16 @@
 
 use brownout_registry::{DegradationLevel, FeatureState, FlagCause};
 
+use super::settings::Nanos;
+
 /// What comes from outside, as it was when somebody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     /// What somebody imposes.
     pub(super) imposed: Option<FeatureState>,
     pub(super) level: DegradationLevel,
+    /// Until when the fleet degrades the flag, if it does.
+    pub(super) fleet: Option<Nanos>,
 }
 
 /// Everything that has a say. People before automation: what is imposed counts alone. Else the worst counts.
@@ -15,6 +19,8 @@ pub(super) struct View {
 pub(super) struct Parts {
     pub(super) imposed: Option<FeatureState>,
     pub(super) automatic: FeatureState,
+    /// Whether what is automatic is the fleet's doing.
+    pub(super) by_fleet: bool,
     pub(super) gate: FeatureState,
     pub(super) configured: FeatureState,
 }
@@ -56,7 +62,9 @@ impl Parts {
         };
         let held = worse.effective();
         if worse.automatic == held && better.automatic != held {
-            if worsens {
+            if worsens && self.by_fleet {
+                FlagCause::Fleet
+            } else if worsens {
                 FlagCause::Errors
             } else {
                 FlagCause::Expiry
@@ -78,6 +86,7 @@ mod tests {
     const WELL: Parts = Parts {
         imposed: None,
         automatic: Enabled,
+        by_fleet: false,
         gate: Enabled,
         configured: Enabled,
     };
@@ -108,6 +117,12 @@ mod tests {
         assert_eq!(cause(WELL, WELL), None);
         assert_eq!(cause(WELL, automatic(Degraded)), Some(FlagCause::Errors));
         assert_eq!(cause(automatic(Degraded), WELL), Some(FlagCause::Expiry));
+        let by_fleet = Parts {
+            by_fleet: true,
+            ..automatic(Degraded)
+        };
+        assert_eq!(cause(WELL, by_fleet), Some(FlagCause::Fleet));
+        assert_eq!(cause(by_fleet, WELL), Some(FlagCause::Expiry));
         assert_eq!(cause(WELL, gate(Disabled)), Some(FlagCause::Level));
         // One ends while the other begins: the one that is worse decides.
         assert_eq!(

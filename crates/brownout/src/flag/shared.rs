@@ -58,7 +58,11 @@ pub(super) enum Why {
 
 impl Shared {
     pub(super) fn now(&self) -> Nanos {
-        nanos(Instant::now().saturating_duration_since(self.epoch))
+        self.at(Instant::now())
+    }
+
+    fn at(&self, instant: Instant) -> Nanos {
+        nanos(instant.saturating_duration_since(self.epoch))
     }
 
     /// The effective state: one load, where neither time nor level nor an operator has a say.
@@ -135,6 +139,7 @@ impl Shared {
                 } else {
                     DegradationLevel::Full
                 },
+                fleet: self.outside.fleet.get().map(|trip| self.at(trip.until)),
             };
             if self.engine.see(views, view, self.now()).is_ok() {
                 break;
