@@ -68,6 +68,9 @@ pub(super) enum Taken {
     Gap,
 }
 
+/// Ends that differ by less are the same, measured at different times.
+const SLACK: Duration = Duration::from_secs(2);
+
 /// What is acknowledged may not be in a picture that was under way at the time; what the store says then is older. After
 /// so long it is not: the store has gone back.
 const GRACE: Duration = Duration::from_secs(5);
@@ -79,10 +82,6 @@ impl Mirror {
 
     /// Takes a picture. Says whose values have changed; whoever calls looks at the new ones.
     pub(super) fn picture(&mut self, picture: Picture, now: Instant) -> Vec<Name> {
-        // A store that goes back in its own history is another store.
-        let renewed = self.version.is_some_and(|version| {
-            picture.version.epoch != version.epoch || picture.version.revision < version.revision
-        });
         self.clock = Some((now, picture.now));
         self.version = Some(picture.version);
         self.pictured = Some(now);
@@ -91,23 +90,25 @@ impl Mirror {
         for stack in picture.stacks.into_iter().take(limits::VALUES) {
             let target = stack.target.clone();
             match before.remove(&target) {
-                Some(held) if held.is_at_least(stack.version, now) => {
+                Some(held)
+                    if held.is_at_least(stack.version, now)
+                        && !self.misdates(&held, &stack, now) =>
+                {
                     self.stacks.insert(target, held);
                 }
                 _ => changed.extend(self.hold(stack, now)),
             }
         }
         for (target, mut held) in before {
-            let over = held.until.is_none_or(|until| until <= now);
-            if renewed && !over {
+            let Some(until) = held.until.filter(|until| *until > now) else {
+                changed.push(Name::Stack(target));
+                continue;
+            };
+            // A store takes nothing away before its time: what people release is there, and empty. So it has lost this.
+            if until > now + SLACK && !held.is_at_least(picture.version, now) {
                 held.version = None;
             }
-            let missing = picture.version;
-            if !over && (held.version.is_none() || held.is_at_least(missing, now)) {
-                self.stacks.insert(target, held);
-            } else {
-                changed.push(Name::Stack(target));
-            }
+            self.stacks.insert(target, held);
         }
         let lost = std::mem::take(&mut self.trips);
         changed.extend(lost.into_keys().map(Name::Trip));
@@ -138,7 +139,10 @@ impl Mirror {
             return (taken, Vec::new());
         }
         self.version = Some(version);
-        self.clock = Some((now, at));
+        if self.present(now).is_none_or(|present| present < at) {
+            // Not the other way round: a message may have been under way for long.
+            self.clock = Some((now, at));
+        }
         let take = |change| match change {
             Change::Stack(stack) => self.take(stack, now),
             Change::Trip(trip) => self.trip(trip, now),
@@ -212,8 +216,7 @@ impl Mirror {
         keep_until: Instant,
         now: Instant,
     ) -> Option<StackWrite> {
-        let (then, store) = self.clock?;
-        let present = store.after(now.saturating_duration_since(then));
+        let present = self.present(now)?;
         let entry = |entry: &HeldEntry| StackEntry {
             id: entry.id,
             value: entry.value,
@@ -230,6 +233,23 @@ impl Mirror {
         })
     }
 
+    /// The store's time, as far as is known: it may be a little later there.
+    fn present(&self, now: Instant) -> Option<StoreTime> {
+        let (then, store) = self.clock?;
+        Some(store.after(now.saturating_duration_since(then)))
+    }
+
+    /// Whether the store has another end for what is held than we have.
+    fn misdates(&self, held: &Held, stack: &Stack, now: Instant) -> bool {
+        let until = self
+            .present(now)
+            .map(|present| now + stack.until.since(present));
+        let apart = |(one, other): (Instant, Instant)| {
+            one.max(other).saturating_duration_since(one.min(other)) > SLACK
+        };
+        held.version == Some(stack.version) && held.until.zip(until).is_some_and(apart)
+    }
+
     /// Takes a stack of a message, unless we have been told of a later one.
     fn take(&mut self, stack: Stack, now: Instant) -> Option<Name> {
         let present = self.stacks.get(&stack.target);
@@ -240,7 +260,7 @@ impl Mirror {
     }
 
     fn hold(&mut self, stack: Stack, now: Instant) -> Option<Name> {
-        let (_, present) = self.clock?;
+        let present = self.present(now)?;
         let target = stack.target;
         if !target.name().is_none_or(is_name) || !self.has_room(&target) {
             return None;
@@ -258,7 +278,7 @@ impl Mirror {
     }
 
     fn trip(&mut self, trip: Trip, now: Instant) -> Option<Name> {
-        let (_, present) = self.clock?;
+        let present = self.present(now)?;
         if !is_name(&trip.flag) || self.trips.len() >= limits::VALUES {
             return None;
         }

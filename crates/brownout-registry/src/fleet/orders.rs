@@ -181,6 +181,8 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
                 });
                 draft.tell(Ok);
             }
+            // Of what was only offered, somebody else's is there, and will be told of.
+            Outcome::Stale if draft.answers.is_empty() => {}
             Outcome::Stale => {
                 link.doubt.notify_one();
                 draft.tell(|_| {

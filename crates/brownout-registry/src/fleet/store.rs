@@ -21,8 +21,9 @@ use super::values::ReplicaId;
 ///   all, atomically with the write.
 /// - Revisions of an epoch begin with 1 and leave out none. An epoch that begins anew, because the data was lost, has a
 ///   number that none had before.
-/// - Whatever has an end is gone when it is over, at the latest a second after, without a revision and without a message:
-///   readers know the end too.
+/// - Whatever has an end is there until then, and gone when it is over, at the latest a second after, without a revision
+///   and without a message: readers know the end too. So what is missing before its end has been lost, and is written
+///   again by whoever still has it.
 /// - A [`Picture`] is of one moment: all values of its version, and none that is later.
 /// - Nothing of other namespaces or other users of the store is touched.
 ///

@@ -1,0 +1,268 @@
+//! Five replicas, cut off, crashing and coming back, over a store that may be flushed: once all is well again, all agree.
+//!
+//! Writes go through whichever replica, sometimes two at once. The model knows one rule: what was acknowledged is there
+//! in the end, unless the store has been flushed since, it was released, or its time is over.
+
+use std::collections::BTreeSet;
+
+use brownout_registry::fleet::{FleetError, MemoryStore, StoreErrorKind, StoreOp};
+use brownout_registry::{FeatureState, FleetOverrideId};
+use brownout_testing::fleet::Fault;
+use proptest::prelude::*;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::common::{Calls, REPAIR, Replica, SECOND, soon, target};
+
+const REPLICAS: usize = 5;
+const FLAGS: [&str; 3] = ["first", "second", "third"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Set {
+        replica: usize,
+        flag: usize,
+        state: FeatureState,
+        seconds: u32,
+    },
+    /// Two replicas decide on the same flag at the same moment.
+    Race {
+        replicas: (usize, usize),
+        flag: usize,
+    },
+    Release {
+        replica: usize,
+        nth: usize,
+    },
+    Fault {
+        replica: usize,
+        fault: Fault,
+    },
+    Deafen {
+        replica: usize,
+    },
+    Cut {
+        replica: usize,
+    },
+    /// The process ends, and another starts in its place.
+    Crash {
+        replica: usize,
+    },
+    Fail {
+        replica: usize,
+        flag: usize,
+        times: u64,
+    },
+    Flush,
+    Wait {
+        seconds: u64,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let replica = || 0..REPLICAS;
+    let flag = || 0..FLAGS.len();
+    let state = prop::sample::select(FeatureState::ALL);
+    let fault = prop_oneof![
+        4 => Just(Fault::None),
+        2 => Just(Fault::Hang),
+        2 => Just(Fault::Fail(StoreErrorKind::Unreachable)),
+        1 => Just(Fault::LoseAnswer),
+        1 => Just(Fault::Delay(SECOND)),
+    ];
+    prop::collection::vec(
+        prop_oneof![
+            6 => (replica(), flag(), state, prop_oneof![5..60_u32, 10_000..20_000_u32])
+                .prop_map(|(replica, flag, state, seconds)| Step::Set { replica, flag, state, seconds }),
+            1 => ((replica(), replica()), flag())
+                .prop_map(|(replicas, flag)| Step::Race { replicas, flag }),
+            2 => (replica(), 0..8_usize).prop_map(|(replica, nth)| Step::Release { replica, nth }),
+            4 => (replica(), fault).prop_map(|(replica, fault)| Step::Fault { replica, fault }),
+            1 => replica().prop_map(|replica| Step::Deafen { replica }),
+            1 => replica().prop_map(|replica| Step::Cut { replica }),
+            1 => replica().prop_map(|replica| Step::Crash { replica }),
+            2 => (replica(), flag(), 1..4_u64)
+                .prop_map(|(replica, flag, times)| Step::Fail { replica, flag, times }),
+            1 => Just(Step::Flush),
+            6 => prop_oneof![0..3_u64, 1..60_u64].prop_map(|seconds| Step::Wait { seconds }),
+        ],
+        1..40,
+    )
+}
+
+/// An override that a caller was told is in force.
+struct Acknowledged {
+    flag: usize,
+    id: FleetOverrideId,
+    until: Instant,
+    /// Whether the store has been flushed since.
+    flushed: bool,
+    /// Whether a release of it was tried, which may have been done.
+    released: bool,
+}
+
+struct Fleet {
+    server: MemoryStore,
+    replicas: Vec<Replica>,
+    calls: Vec<Vec<std::sync::Arc<Calls>>>,
+    acknowledged: Vec<Acknowledged>,
+    born: u64,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let mut fleet = Self {
+            server: MemoryStore::new(),
+            replicas: Vec::new(),
+            calls: Vec::new(),
+            acknowledged: Vec::new(),
+            born: 0,
+        };
+        for _ in 0..REPLICAS {
+            let (replica, calls) = fleet.born();
+            fleet.replicas.push(replica);
+            fleet.calls.push(calls);
+        }
+        soon().await;
+        fleet
+    }
+
+    fn born(&mut self) -> (Replica, Vec<std::sync::Arc<Calls>>) {
+        self.born += 1;
+        let replica = Replica::join(&self.server, self.born);
+        let calls = FLAGS.map(|flag| Calls::of(&replica.registry, flag));
+        (replica, calls.into())
+    }
+
+    fn note(&mut self, flag: usize, set: Result<FleetOverrideId, FleetError>, until: Instant) {
+        if let Ok(id) = set {
+            self.acknowledged.push(Acknowledged {
+                flag,
+                id,
+                until,
+                flushed: false,
+                released: false,
+            });
+        }
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Set {
+                replica,
+                flag,
+                state,
+                seconds,
+            } => {
+                let until = Instant::now() + SECOND * seconds;
+                let set = self.replicas[replica].set(FLAGS[flag], state, seconds);
+                // No decision takes longer than that, whatever the store does.
+                let set = timeout(SECOND * 4, set)
+                    .await
+                    .expect("a decision ends in time");
+                if set.is_ok() {
+                    let imposed = self.replicas[replica].imposed(FLAGS[flag]);
+                    assert_eq!(imposed, Some(state), "what is acknowledged is in force");
+                }
+                self.note(flag, set, until);
+            }
+            Step::Race {
+                replicas: (one, other),
+                flag,
+            } => {
+                let until = Instant::now() + SECOND * 5_000;
+                let (one, other) = tokio::join!(
+                    self.replicas[one].set(FLAGS[flag], FeatureState::Degraded, 5_000),
+                    self.replicas[other].set(FLAGS[flag], FeatureState::Disabled, 5_000),
+                );
+                self.note(flag, one, until);
+                self.note(flag, other, until);
+            }
+            Step::Release { replica, nth } => {
+                let Some(known) = self.acknowledged.get_mut(nth) else {
+                    return;
+                };
+                known.released = true;
+                let (flag, id) = (target(FLAGS[known.flag]), known.id);
+                let _released = self.replicas[replica].fleet.release(flag, id).await;
+            }
+            Step::Fault { replica, fault } => self.replicas[replica].faults.all(fault),
+            Step::Deafen { replica } => self.replicas[replica].faults.deafen(),
+            Step::Cut { replica } => self.replicas[replica].faults.cut(),
+            Step::Crash { replica } => {
+                let (new, calls) = self.born();
+                self.replicas[replica] = new;
+                self.calls[replica] = calls;
+            }
+            Step::Fail {
+                replica,
+                flag,
+                times,
+            } => self.calls[replica][flag].fail(times),
+            Step::Flush => {
+                self.server.flush();
+                for known in &mut self.acknowledged {
+                    known.flushed = true;
+                }
+            }
+            Step::Wait { seconds } => sleep(SECOND * u32::try_from(seconds).unwrap()).await,
+        }
+        soon().await;
+    }
+
+    async fn heal(&mut self) {
+        for replica in &self.replicas {
+            replica.faults.all(Fault::None);
+        }
+        sleep(REPAIR).await;
+        // What was offered to a new epoch is told to those who looked first.
+        sleep(REPAIR).await;
+    }
+
+    fn assert_agreed(&self) {
+        let held: Vec<_> = self.replicas.iter().map(Replica::held).collect();
+        for other in &held[1..] {
+            assert_eq!(&held[0], other, "all hold the same");
+        }
+        for flag in FLAGS {
+            let imposed: BTreeSet<_> = self.replicas.iter().map(|one| one.imposed(flag)).collect();
+            assert_eq!(imposed.len(), 1, "{flag} is {imposed:?}");
+            let tripped = |replica: &Replica| replica.trip(flag).get().is_some();
+            let tripped: BTreeSet<_> = self.replicas.iter().map(tripped).collect();
+            assert_eq!(tripped.len(), 1, "{flag} is tripped here and not there");
+        }
+        let now = Instant::now();
+        for known in &self.acknowledged {
+            let there = held[0].contains(&(target(FLAGS[known.flag]), known.id));
+            if known.until <= now {
+                assert!(!there, "its time is over");
+            } else if !known.flushed && !known.released {
+                assert!(there, "what was acknowledged is lost");
+            }
+        }
+        for replica in &self.replicas {
+            assert!(replica.fleet.is_in_touch());
+            assert!(replica.faults.asked(StoreOp::Subscribe) > 0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn once_all_is_well_again_all_agree(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut fleet = Fleet::new().await;
+            for step in steps {
+                fleet.step(step).await;
+            }
+            fleet.heal().await;
+            fleet.assert_agreed();
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! A store that hangs for ever, from the start: nothing that a call reads or writes waits for it.
+
+use std::time::Duration;
+
+use brownout_registry::fleet::MemoryStore;
+use brownout_registry::{
+    CircuitMode, DegradationLevel, FeatureState, Report, ReporterKind, Status, SystemHealth,
+};
+use brownout_testing::fleet::{Fault, FaultyStore};
+use tokio::time::{Instant, sleep};
+
+use super::common::{Calls, Replica, SECOND, fleet, order, registry, settings};
+
+/// Everything that a call, a layer or a page does with a registry; none of it is asynchronous, so none of it can wait.
+fn use_it(registry: &brownout_registry::Registry) {
+    let search = registry.dependency("search").register().unwrap();
+    let reporter = search.reporter(ReporterKind::Circuit, "circuit");
+    reporter.report(Report::unhealthy("gone"));
+    assert_eq!(search.status(), Status::Unhealthy);
+    assert_eq!(registry.level(), DegradationLevel::Reduced);
+    assert_eq!(registry.health(), SystemHealth::Degraded);
+    let mode = CircuitMode::ForcedClosed;
+    let id = search.override_circuit(mode, order(60)).unwrap();
+    assert_eq!(search.circuit_override().get().unwrap().value, mode);
+    registry.release(id).unwrap();
+    let flag = registry.flag_override("flag").unwrap();
+    let state = FeatureState::Disabled;
+    let id = registry.override_flag("flag", state, order(60)).unwrap();
+    assert_eq!(flag.get().unwrap().value, state);
+    registry.release(id).unwrap();
+    assert!(registry.flag_trip("flag").unwrap().get().is_none());
+    assert!(registry.snapshot().dependency("search").is_some());
+    assert!(registry.readings().sync_age().is_some());
+    let view = registry.fleet().unwrap().view();
+    assert!(view.replicas.len() <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_for_a_store_that_hangs_from_the_start() {
+    let registry = registry(1);
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    faults.all(Fault::Hang);
+    let begun = Instant::now();
+    let guard = registry.join_fleet(store, settings("one")).unwrap();
+    use_it(&registry);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    sleep(SECOND * 300).await;
+    use_it(&registry);
+    let begun = Instant::now();
+    drop(guard);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(registry.overrides().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_for_a_store_that_begins_to_hang() {
+    let (_server, [one, other]) = fleet().await;
+    let calls = Calls::of(&one.registry, "flag-of-calls");
+    other
+        .set("search", FeatureState::Degraded, 6_000)
+        .await
+        .unwrap();
+    sleep(SECOND * 30).await;
+    one.faults.all(Fault::Hang);
+    for _ in 0..100 {
+        calls.fail(1);
+        let begun = Instant::now();
+        use_it(&one.registry);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(one.imposed("search"), Some(FeatureState::Degraded));
+        sleep(SECOND).await;
+    }
+    let Replica { guard, .. } = one;
+    drop(guard);
+}
+
+#[test]
+fn the_runtime_may_shut_down_while_operations_hang() {
+    let registry = registry(1);
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    faults.all(Fault::Hang);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let guard = runtime.block_on(async {
+        let guard = registry.join_fleet(store, settings("one")).unwrap();
+        tokio::task::yield_now().await;
+        guard
+    });
+    drop(runtime);
+    use_it(&registry);
+    drop(guard);
+    assert!(registry.fleet().is_none());
+}

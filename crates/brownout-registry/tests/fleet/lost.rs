@@ -1,0 +1,155 @@
+//! What the log says of the store: each trouble once.
+
+use brownout_registry::FeatureState;
+use brownout_registry::fleet::{
+    Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, ReplicaId, Replicas,
+    StackWrite, StoreError, StoreErrorKind, Summary,
+};
+use brownout_registry::{Status, SystemHealth};
+use brownout_testing::LogCapture;
+use brownout_testing::fleet::Fault;
+use tokio::time::sleep;
+
+use super::common::{REPAIR, Replica, SECOND, fleet, registry, settings, soon};
+
+fn said(log: &LogCapture, level: tracing::Level) -> Vec<String> {
+    log.records()
+        .into_iter()
+        .filter(|record| record.level == level && record.message.contains("fleet store"))
+        .map(|record| record.message)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_trouble_is_logged_once_and_so_is_its_end() {
+    let log = LogCapture::start();
+    let (_server, [one]) = fleet().await;
+    assert_eq!(said(&log, tracing::Level::INFO), ["fleet store is there"]);
+    one.faults.all(Fault::Fail(StoreErrorKind::Unreachable));
+    sleep(SECOND * 600).await;
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+    one.faults.all(Fault::Fail(StoreErrorKind::Refused));
+    sleep(SECOND * 600).await;
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 2, "another reason");
+    one.faults.all(Fault::None);
+    sleep(SECOND * 600).await;
+    let told = said(&log, tracing::Level::INFO);
+    assert_eq!(told, ["fleet store is there", "fleet store is back"]);
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 2);
+}
+
+/// Holds something that is not ours, or panics.
+#[derive(Clone)]
+struct Odd {
+    inner: MemoryStore,
+    panics: bool,
+}
+
+struct OddChanges(<MemoryStore as FleetStore>::Changes);
+
+impl Changes for OddChanges {
+    async fn next(&mut self) -> Result<Message, StoreError> {
+        self.0.next().await
+    }
+}
+
+impl FleetStore for Odd {
+    type Changes = OddChanges;
+
+    async fn subscribe(&self, replica: &ReplicaId) -> Result<OddChanges, StoreError> {
+        Ok(OddChanges(self.inner.subscribe(replica).await?))
+    }
+
+    async fn picture(&self) -> Result<Picture, StoreError> {
+        assert!(!self.panics, "a store that panics");
+        let damage = StoreError::new(StoreErrorKind::Damaged, "flag:x is no stack");
+        let picture = self.inner.picture().await?;
+        Ok(Picture {
+            damage: Some(damage),
+            ..picture
+        })
+    }
+
+    async fn write(&self, writes: Vec<StackWrite>) -> Result<Vec<Outcome>, StoreError> {
+        self.inner.write(writes).await
+    }
+
+    async fn count(
+        &self,
+        replica: &ReplicaId,
+        quorum: u32,
+        counts: Vec<Count>,
+    ) -> Result<(), StoreError> {
+        self.inner.count(replica, quorum, counts).await
+    }
+
+    async fn report(&self, summary: Summary, ttl: std::time::Duration) -> Result<(), StoreError> {
+        self.inner.report(summary, ttl).await
+    }
+
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.inner.replicas().await
+    }
+
+    async fn ping(&self, replica: &ReplicaId, canary: u64) -> Result<(), StoreError> {
+        self.inner.ping(replica, canary).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_a_warning_and_the_rest_is_used() {
+    let log = LogCapture::start();
+    let (server, [one]) = fleet().await;
+    one.set("search", FeatureState::Disabled, 6_000)
+        .await
+        .unwrap();
+    let registry = registry(7);
+    let odd = Odd {
+        inner: server,
+        panics: false,
+    };
+    let _guard = registry.join_fleet(odd, settings("odd")).unwrap();
+    soon().await;
+    sleep(SECOND * 300).await;
+    assert!(registry.flag_override("search").unwrap().get().is_some());
+    assert_eq!(registry.health(), SystemHealth::Degraded);
+    let warned = said(&log, tracing::Level::WARN);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].contains("cannot be read"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_is_a_store_that_is_away() {
+    let log = LogCapture::start();
+    let registry = registry(7);
+    let odd = Odd {
+        inner: MemoryStore::new(),
+        panics: true,
+    };
+    let guard = registry.join_fleet(odd, settings("odd")).unwrap();
+    sleep(SECOND * 300).await;
+    let snapshot = registry.snapshot();
+    let store = snapshot.dependency("fleet-store").unwrap();
+    assert_eq!(store.status, Status::Degraded);
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+    assert!(!guard.fleet().is_in_touch());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_was_away_converges_without_a_word_too_many() {
+    let (server, [one]) = fleet().await;
+    let log = LogCapture::start();
+    for n in 0..20 {
+        one.set(&format!("flag-{n}"), FeatureState::Disabled, 6_000)
+            .await
+            .unwrap();
+    }
+    let _late = Replica::join(&server, 9);
+    sleep(REPAIR * 3).await;
+    let set = log
+        .records()
+        .into_iter()
+        .filter(|record| record.message == "override set")
+        .count();
+    assert_eq!(set, 40, "each override once on each replica");
+}

@@ -1,0 +1,19 @@
+//! Replicas over the store in memory: what they share, and what becomes of it when the store is away.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that something is wrong"
+)]
+#![allow(clippy::panic, reason = "a test that panics says what is wrong")]
+
+mod agreement;
+mod common;
+mod epochs;
+mod hanging;
+mod health;
+mod joining;
+mod lost;
+mod orders;
+mod outages;
+mod summaries;
+mod trips;

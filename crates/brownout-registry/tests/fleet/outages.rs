@@ -1,0 +1,194 @@
+//! The store is away, deaf, slow, or gone: what is known stays, and what was missed is made up for.
+
+use brownout_registry::FeatureState;
+use brownout_registry::fleet::{FleetError, StoreErrorKind, StoreOp};
+use brownout_testing::fleet::Fault;
+use tokio::time::{Instant, sleep};
+
+use super::common::{REPAIR, Replica, SECOND, fleet, soon, target};
+
+const AWAY: Fault = Fault::Fail(StoreErrorKind::Unreachable);
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_is_made_up_for_within_a_repair() {
+    for away in [AWAY, Fault::Hang, Fault::LoseAnswer] {
+        let (_server, [one, other]) = fleet().await;
+        one.set("kept", FeatureState::Degraded, 6_000)
+            .await
+            .unwrap();
+        let gone = one
+            .set("gone", FeatureState::Degraded, 6_000)
+            .await
+            .unwrap();
+        soon().await;
+        other.faults.all(away);
+        sleep(SECOND * 60).await;
+        one.fleet.release(target("gone"), gone).await.unwrap();
+        one.set("new", FeatureState::Disabled, 6_000).await.unwrap();
+        sleep(SECOND * 600).await;
+        assert_eq!(
+            other.imposed("gone"),
+            Some(FeatureState::Degraded),
+            "{away:?}"
+        );
+        assert_eq!(other.imposed("new"), None);
+        other.faults.all(Fault::None);
+        sleep(REPAIR).await;
+        assert_eq!(other.held(), one.held(), "after {away:?}");
+        assert_eq!(other.held().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_goes_deaf_is_found_out_within_seconds() {
+    let (_server, [one, other]) = fleet().await;
+    sleep(SECOND * 100).await;
+    let subscribed = other.faults.asked(StoreOp::Subscribe);
+    assert_eq!(subscribed, 1, "a subscription that works is left alone");
+    other.faults.deafen();
+    one.set("search", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    // A ping, the time that its canary has, and a first wait.
+    sleep(SECOND * 10).await;
+    assert_eq!(other.imposed("search"), Some(FeatureState::Disabled));
+    assert_eq!(other.faults.asked(StoreOp::Subscribe), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_breaks_off_is_made_anew() {
+    let (_server, [one, other]) = fleet().await;
+    other.faults.cut();
+    sleep(SECOND * 2).await;
+    one.set("search", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    soon().await;
+    assert_eq!(other.imposed("search"), Some(FeatureState::Disabled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_never_tells_anything_is_no_contact_for_long() {
+    let (_server, [one, other]) = fleet().await;
+    // Each new subscription is deaf from the start, though all else works.
+    other.faults.one(StoreOp::Changes, Fault::Hang);
+    sleep(SECOND * 60).await;
+    assert!(!other.fleet.is_in_touch() || other.faults.asked(StoreOp::Subscribe) > 2);
+    // Still each attempt brings a picture.
+    one.set("search", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    sleep(SECOND * 30).await;
+    assert_eq!(other.imposed("search"), Some(FeatureState::Disabled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_missing_is_noticed_with_the_next() {
+    let (server, [one, other]) = fleet().await;
+    // The one that is lost: written while nobody's subscription heard it.
+    let saved = server.save();
+    one.set("first", FeatureState::Disabled, 600).await.unwrap();
+    soon().await;
+    assert_eq!(other.held().len(), 1);
+    // Two revisions on, of which the first is told to nobody.
+    server.restore(&saved);
+    let quiet = Replica::join(&server, 7);
+    soon().await;
+    quiet
+        .set("second", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    sleep(SECOND * 10).await;
+    quiet
+        .set("third", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    sleep(REPAIR).await;
+    let expected = quiet.held();
+    assert_eq!(other.held(), expected);
+    assert_eq!(one.held(), expected);
+    assert_eq!(expected.len(), 3, "what the store has lost is there again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_while_the_store_is_away_fails_clearly_and_in_time() {
+    let (_server, [one]) = fleet().await;
+    for (fault, kind) in [
+        (AWAY, StoreErrorKind::Unreachable),
+        (Fault::Hang, StoreErrorKind::TimedOut),
+        (Fault::Fail(StoreErrorKind::Full), StoreErrorKind::Full),
+    ] {
+        one.faults.one(StoreOp::Write, fault);
+        let begun = Instant::now();
+        let error = one.set("search", FeatureState::Disabled, 600).await;
+        let Err(FleetError::Store(error)) = error else {
+            panic!("{fault:?}: {error:?}");
+        };
+        assert_eq!(error.kind(), kind);
+        assert!(begun.elapsed() <= SECOND * 4);
+        assert_eq!(one.imposed("search"), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_is_lost_shows_in_the_end() {
+    let (_server, [one, other]) = fleet().await;
+    one.faults.one(StoreOp::Write, Fault::LoseAnswer);
+    let set = one.set("search", FeatureState::Disabled, 600).await;
+    assert!(matches!(set, Err(FleetError::Store(_))));
+    soon().await;
+    assert_eq!(other.imposed("search"), Some(FeatureState::Disabled));
+    assert_eq!(one.imposed("search"), Some(FeatureState::Disabled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_replicas_do_not_storm_a_store_that_is_away() {
+    let server = brownout_registry::fleet::MemoryStore::new();
+    let replicas: Vec<_> = (0..200).map(|n| Replica::join(&server, n)).collect();
+    sleep(SECOND * 60).await;
+    for replica in &replicas {
+        replica.faults.all(AWAY);
+    }
+    let asked = || -> u64 {
+        let all = |replica: &Replica| -> u64 {
+            StoreOp::ALL
+                .iter()
+                .map(|op| replica.faults.asked(*op))
+                .sum()
+        };
+        replicas.iter().map(all).sum()
+    };
+    let mut worst_late = 0;
+    let mut before = asked();
+    for second in 0..120 {
+        sleep(SECOND).await;
+        let now = asked();
+        let made = now - before;
+        before = now;
+        // At the loss all notice at the same moment; the first waits spread them.
+        assert!(made <= 1_000, "{made} operations in second {second}");
+        if second > 30 {
+            worst_late = worst_late.max(made);
+        }
+    }
+    assert!(
+        worst_late <= 40,
+        "{worst_late} attempts in one second of a long outage"
+    );
+    for replica in &replicas {
+        replica.faults.all(Fault::None);
+    }
+    sleep(REPAIR).await;
+    assert!(replicas.iter().all(|replica| replica.fleet.is_in_touch()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_lets_in_and_breaks_off_is_not_stormed_either() {
+    let (_server, [one]) = fleet().await;
+    one.faults.one(StoreOp::Changes, AWAY);
+    sleep(SECOND * 60).await;
+    let before = one.faults.asked(StoreOp::Subscribe);
+    sleep(SECOND * 300).await;
+    let made = one.faults.asked(StoreOp::Subscribe) - before;
+    assert!(made <= 40, "{made} subscriptions in five minutes");
+}

@@ -1,0 +1,144 @@
+//! Flags that the errors of all replicas together degrade.
+
+use brownout_registry::FeatureState;
+use brownout_registry::fleet::StoreOp;
+use brownout_testing::fleet::Fault;
+use tokio::time::sleep;
+
+use super::common::{Calls, Replica, SECOND, fleet, registry, settings, soon};
+
+/// Longer than a flush.
+const FLUSH: std::time::Duration = std::time::Duration::from_millis(1_500);
+
+fn tripped(replica: &Replica) -> bool {
+    replica.trip("search").get().is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_all_replicas_together_degrade_the_flag_of_all() {
+    let (_server, [one, other, third]) = fleet().await;
+    let calls = [&one, &other].map(|replica| Calls::of(&replica.registry, "search"));
+    sleep(SECOND * 3).await;
+    calls[0].fail(2);
+    calls[1].fail(2);
+    sleep(FLUSH).await;
+    assert!(!tripped(&one) && !tripped(&third), "four of five errors");
+    calls[0].fail(1);
+    sleep(FLUSH).await;
+    for replica in [&one, &other, &third] {
+        let trip = replica.trip("search").get().unwrap();
+        assert_eq!(trip.value, FeatureState::Degraded);
+    }
+    sleep(SECOND * 60).await;
+    assert!(!tripped(&one) && !tripped(&third), "its time is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_replicas_with_one_error_in_ten_each_trip_at_the_fifth() {
+    let server = brownout_registry::fleet::MemoryStore::new();
+    let replicas: Vec<_> = (0..40).map(|n| Replica::join(&server, n)).collect();
+    let calls: Vec<_> = replicas
+        .iter()
+        .map(|replica| Calls::of(&replica.registry, "search"))
+        .collect();
+    sleep(SECOND * 3).await;
+    for (nth, calls) in calls.iter().enumerate() {
+        calls.succeed(9);
+        calls.fail(1);
+        sleep(FLUSH).await;
+        let errors = nth + 1;
+        assert_eq!(tripped(&replicas[39]), errors >= 5, "after {errors} errors");
+        if errors == 5 {
+            break;
+        }
+    }
+    assert!(replicas.iter().all(tripped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_replica_of_forty_alone_trips_nobody_and_one_alone_in_its_fleet_does() {
+    let server = brownout_registry::fleet::MemoryStore::new();
+    let replicas: Vec<_> = (0..40).map(|n| Replica::join(&server, n)).collect();
+    sleep(SECOND * 3).await;
+    let calls = Calls::of(&replicas[7].registry, "search");
+    calls.fail(1_000);
+    sleep(SECOND * 20).await;
+    assert!(!replicas.iter().any(tripped));
+
+    let (_server, [alone]) = fleet().await;
+    let calls = Calls::of(&alone.registry, "search");
+    sleep(SECOND * 3).await;
+    calls.fail(5);
+    sleep(FLUSH).await;
+    assert!(tripped(&alone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_timed_out_is_never_sent_again() {
+    let (_server, [one, other]) = fleet().await;
+    let calls = [&one, &other].map(|replica| Calls::of(&replica.registry, "search"));
+    sleep(SECOND * 3).await;
+    calls[1].fail(1);
+    sleep(FLUSH).await;
+    // The store has it, but does not say so.
+    one.faults.one(StoreOp::Count, Fault::LoseAnswer);
+    calls[0].fail(3);
+    sleep(SECOND * 5).await;
+    one.faults.one(StoreOp::Count, Fault::None);
+    sleep(SECOND * 5).await;
+    assert!(
+        !tripped(&other),
+        "four errors, of which three were told once"
+    );
+    calls[0].fail(1);
+    sleep(FLUSH).await;
+    assert!(tripped(&other), "the fifth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_while_the_store_was_away_is_dropped() {
+    let (_server, [one, other]) = fleet().await;
+    let calls = [&one, &other].map(|replica| Calls::of(&replica.registry, "search"));
+    sleep(SECOND * 3).await;
+    calls[1].fail(1);
+    sleep(FLUSH).await;
+    one.faults.all(Fault::Hang);
+    sleep(SECOND * 10).await;
+    calls[0].fail(100);
+    sleep(SECOND * 10).await;
+    one.faults.all(Fault::None);
+    sleep(SECOND * 25).await;
+    assert!(!tripped(&other));
+    assert!(!tripped(&one), "nor is it told later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_before_joining_is_nobodys_concern() {
+    let server = brownout_registry::fleet::MemoryStore::new();
+    let registry = registry(1);
+    let calls = Calls::of(&registry, "search");
+    calls.fail(100);
+    let alone = Replica::join_as(&server, registry, settings("alone"));
+    sleep(SECOND * 20).await;
+    assert!(!tripped(&alone));
+    calls.fail(5);
+    sleep(FLUSH).await;
+    assert!(tripped(&alone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_counts_before_automation() {
+    let (_server, [one, other]) = fleet().await;
+    one.set("search", FeatureState::Enabled, 600).await.unwrap();
+    let calls = [&one, &other].map(|replica| Calls::of(&replica.registry, "search"));
+    sleep(SECOND * 3).await;
+    for calls in &calls {
+        calls.fail(10);
+    }
+    sleep(FLUSH).await;
+    soon().await;
+    for replica in [&one, &other] {
+        assert!(tripped(replica));
+        assert_eq!(replica.imposed("search"), Some(FeatureState::Enabled));
+    }
+}
