@@ -134,6 +134,17 @@ async fn faults_are_what_they_say() {
     assert_eq!(begun.elapsed(), second);
     faults.one(StoreOp::Ping, Fault::None);
 
+    faults.one(StoreOp::Ping, Fault::Late(second));
+    assert!(timeout(second / 2, store.ping(&one, 8)).await.is_err());
+    assert_eq!(changes.next().await, Ok(Message::Canary(3)));
+    assert_eq!(changes.next().await, Ok(Message::Canary(8)));
+    faults.one(StoreOp::Ping, Fault::None);
+
+    faults.lose(1);
+    store.ping(&one, 9).await.unwrap();
+    store.ping(&one, 10).await.unwrap();
+    assert_eq!(changes.next().await, Ok(Message::Canary(10)));
+
     faults.deafen();
     assert!(timeout(second, changes.next()).await.is_err());
     let mut again = store.subscribe(&one).await.unwrap();
@@ -151,6 +162,6 @@ async fn faults_are_what_they_say() {
             faults.asked(StoreOp::Ping),
             faults.asked(StoreOp::Subscribe)
         ),
-        (5, 2)
+        (8, 2)
     );
 }

@@ -133,8 +133,8 @@ impl Fleet {
         (replica, calls.into())
     }
 
-    fn note(&mut self, flag: usize, set: Result<FleetOverrideId, FleetError>, until: Instant) {
-        if let Ok(id) = set {
+    fn note(&mut self, flag: usize, set: &Result<FleetOverrideId, FleetError>, until: Instant) {
+        if let Ok(id) = *set {
             self.acknowledged.push(Acknowledged {
                 flag,
                 id,
@@ -163,7 +163,7 @@ impl Fleet {
                     let imposed = self.replicas[replica].imposed(FLAGS[flag]);
                     assert_eq!(imposed, Some(state), "what is acknowledged is in force");
                 }
-                self.note(flag, set, until);
+                self.note(flag, &set, until);
             }
             Step::Race {
                 replicas: (one, other),
@@ -174,8 +174,8 @@ impl Fleet {
                     self.replicas[one].set(FLAGS[flag], FeatureState::Degraded, 5_000),
                     self.replicas[other].set(FLAGS[flag], FeatureState::Disabled, 5_000),
                 );
-                self.note(flag, one, until);
-                self.note(flag, other, until);
+                self.note(flag, &one, until);
+                self.note(flag, &other, until);
             }
             Step::Release { replica, nth } => {
                 let Some(known) = self.acknowledged.get_mut(nth) else {

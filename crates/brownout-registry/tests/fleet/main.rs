@@ -12,7 +12,6 @@ mod epochs;
 mod hanging;
 mod health;
 mod joining;
-mod lost;
 mod orders;
 mod outages;
 mod summaries;

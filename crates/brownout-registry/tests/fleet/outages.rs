@@ -84,6 +84,66 @@ async fn a_subscription_that_never_tells_anything_is_no_contact_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_missing_is_noticed_with_the_next() {
+    let (_server, [one, other]) = fleet().await;
+    // Away from pings, so that the message is what is lost.
+    other.faults.lose(1);
+    one.set("first", FeatureState::Disabled, 600).await.unwrap();
+    soon().await;
+    assert_eq!(other.imposed("first"), None);
+    one.set("second", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    // Not at the same moment as all the others who have missed it.
+    sleep(SECOND * 2).await;
+    assert_eq!(other.held(), one.held());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_was_taken_before_a_decision_does_not_undo_it() {
+    let (_server, [one]) = fleet().await;
+    one.faults.one(StoreOp::Picture, Fault::Late(SECOND));
+    let mut events = one.registry.events();
+    let mut told = 0;
+    let mut last = None;
+    for n in 0..100 {
+        let state = FeatureState::ALL[n % 3];
+        let id = one.set("search", state, 600).await.unwrap();
+        if let Some(last) = last.replace(id) {
+            one.fleet.release(target("search"), last).await.unwrap();
+        }
+        for _ in 0..10 {
+            assert_eq!(one.imposed("search"), Some(state), "decision {n}");
+            assert_eq!(one.held().len(), 1);
+            sleep(SECOND / 10).await;
+        }
+        while events.try_recv().is_some() {
+            told += 1;
+        }
+    }
+    assert_eq!(
+        told, 199,
+        "each is set once and released once, not even for a moment otherwise"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_late_ends_when_it_should() {
+    let (_server, [one, other]) = fleet().await;
+    other.faults.one(StoreOp::Changes, Fault::Hang);
+    one.set("search", FeatureState::Disabled, 60).await.unwrap();
+    sleep(SECOND * 3 / 2).await;
+    other.faults.one(StoreOp::Changes, Fault::None);
+    soon().await;
+    let ends = [&one, &other].map(|replica| {
+        let search = replica.registry.flag_override("search").unwrap();
+        search.get().unwrap().until
+    });
+    let apart = ends[1].saturating_duration_since(ends[0]);
+    assert!(apart < SECOND / 10, "{apart:?} after the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_goes_back_and_on_by_another_way_is_noticed_by_its_picture() {
     let (server, [one, other]) = fleet().await;
     // The one that is lost: written while nobody's subscription heard it.
     let saved = server.save();

@@ -25,6 +25,8 @@ pub enum Fault {
     Fail(StoreErrorKind),
     /// They begin so much later. Messages come as they do.
     Delay(Duration),
+    /// They are done at once, and end so much later. Messages come as they do.
+    Late(Duration),
     /// They are done, but never end: the answer is lost. Messages wait until this is over.
     LoseAnswer,
 }
@@ -60,6 +62,7 @@ pub struct StoreFaults {
 #[derive(Debug)]
 pub struct FaultyChanges<C> {
     inner: C,
+    faults: StoreFaults,
     state: watch::Receiver<State>,
     /// Which of its store's subscriptions it is.
     number: u64,
@@ -73,6 +76,8 @@ struct State {
     deaf: u64,
     /// Subscriptions up to this one have ended.
     cut: u64,
+    /// So many messages are still to be lost.
+    lose: u64,
 }
 
 impl<S> FaultyStore<S> {
@@ -100,6 +105,11 @@ impl<S> FaultyStore<S> {
             Fault::Delay(delay) => {
                 sleep(delay).await;
                 run.await
+            }
+            Fault::Late(delay) => {
+                let answer = run.await;
+                sleep(delay).await;
+                answer
             }
             Fault::LoseAnswer => {
                 // The answer is what is lost, whatever it says.
@@ -137,9 +147,23 @@ impl StoreFaults {
             .send_modify(|state| state.cut = state.asked_for(StoreOp::Subscribe));
     }
 
+    /// The next so many messages are lost on their way.
+    pub fn lose(&self, messages: u64) {
+        self.state.send_modify(|state| state.lose = messages);
+    }
+
     /// How often an operation was asked for so far.
     pub fn asked(&self, op: StoreOp) -> u64 {
         self.state.borrow().asked_for(op)
+    }
+
+    /// Whether a message that has come is to be lost.
+    fn loses(&self) -> bool {
+        self.state.send_if_modified(|state| {
+            let loses = state.lose > 0;
+            state.lose = state.lose.saturating_sub(1);
+            loses
+        })
     }
 
     fn ask(&self, op: StoreOp) -> Fault {
@@ -172,8 +196,10 @@ impl<S: FleetStore> FleetStore for FaultyStore<S> {
             .await?;
         let state = self.faults.state.subscribe();
         let number = state.borrow().asked_for(StoreOp::Subscribe);
+        let faults = self.faults.clone();
         Ok(FaultyChanges {
             inner,
+            faults,
             state,
             number,
         })
@@ -234,7 +260,11 @@ impl<C: Changes> Changes for FaultyChanges<C> {
                 biased;
                 // Its sender cannot be gone while the store lives; without it, nothing changes any more.
                 Ok(()) = self.state.changed() => {}
-                message = self.inner.next(), if !silent => return message,
+                message = self.inner.next(), if !silent => {
+                    if !self.faults.loses() {
+                        return message;
+                    }
+                }
                 else => pending().await,
             }
         }

@@ -1,4 +1,14 @@
-//! What the log says of the store: each trouble once.
+//! What the log says of the store: each trouble once. Apart from other tests, which would register the same places of
+//! the log with no subscriber at hand.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that something is wrong"
+)]
+
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "fleet/common.rs"]
+mod common;
 
 use brownout_registry::FeatureState;
 use brownout_registry::fleet::{
@@ -10,7 +20,7 @@ use brownout_testing::LogCapture;
 use brownout_testing::fleet::Fault;
 use tokio::time::sleep;
 
-use super::common::{REPAIR, Replica, SECOND, fleet, registry, settings, soon};
+use self::common::{REPAIR, Replica, SECOND, fleet, registry, settings, soon};
 
 fn said(log: &LogCapture, level: tracing::Level) -> Vec<String> {
     log.records()
@@ -137,8 +147,8 @@ async fn a_store_that_panics_is_a_store_that_is_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_was_away_converges_without_a_word_too_many() {
-    let (server, [one]) = fleet().await;
     let log = LogCapture::start();
+    let (server, [one]) = fleet().await;
     for n in 0..20 {
         one.set(&format!("flag-{n}"), FeatureState::Disabled, 6_000)
             .await
