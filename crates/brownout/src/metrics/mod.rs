@@ -50,6 +50,8 @@
 //! | `brownout_dependency_status` | gauge | `dependency`, `status` | as of circuits |
 //! | `brownout_degradation_level` | gauge | | 0 (full) to 3 (emergency) |
 //! | `brownout_override_active` | gauge | `target` | how many overrides are in force, by kind: `status`, `circuit`, `flag`, `level` |
+//! | `brownout_store_sync_age_seconds` | gauge | | how long ago this replica last knew that it holds what its [fleet](crate::registry::fleet)'s store does; a few seconds, while it is in touch |
+//! | `brownout_store_errors_total` | counter | `op` | operations on the fleet's store that failed or took too long: `subscribe`, `changes`, `picture`, `write`, `count`, `report`, `replicas`, `ping` |
 //!
 //! Of a flag, `dependency` is the flag's name, as in its refusals. Circuits of one dependency are counted together, and
 //! the worst of them is its state; so are those of a keyed family, which are never labelled by key. The number of series

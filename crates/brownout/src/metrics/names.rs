@@ -14,6 +14,8 @@ pub(super) const PARTS: &str = "brownout_parts_total";
 pub(super) const STATUS: &str = "brownout_dependency_status";
 pub(super) const LEVEL: &str = "brownout_degradation_level";
 pub(super) const OVERRIDES: &str = "brownout_override_active";
+pub(super) const STORE_AGE: &str = "brownout_store_sync_age_seconds";
+pub(super) const STORE_ERRORS: &str = "brownout_store_errors_total";
 
 /// Tells the recorder what the names mean. With each collection, because nobody knows when it was installed.
 pub(super) fn describe() {
@@ -51,4 +53,13 @@ pub(super) fn describe() {
         "The degradation level, from 0 (full) to 3 (emergency)."
     );
     describe_gauge!(OVERRIDES, "Overrides in force, by what they are set on.");
+    describe_gauge!(
+        STORE_AGE,
+        Unit::Seconds,
+        "How long ago this replica last knew that it holds what the fleet's store does."
+    );
+    describe_counter!(
+        STORE_ERRORS,
+        "Operations on the fleet's store that failed, or took too long."
+    );
 }

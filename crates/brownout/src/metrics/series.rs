@@ -31,6 +31,9 @@ impl Series {
         }
         self.circuits(&readings);
         self.flags(&readings);
+        if let Some(age) = readings.sync_age() {
+            gauge!(names::STORE_AGE).set(age.as_secs_f64());
+        }
         system(&registry.snapshot());
     }
 
@@ -132,6 +135,7 @@ fn counter_of(what: &Counted) -> Option<(&'static str, Vec<Label>)> {
             names::FLAG_CHANGES,
             vec![of("flag", flag), word("cause", cause)],
         ),
+        Counted::StoreErrors { op } => (names::STORE_ERRORS, vec![word("op", op)]),
         Counted::Parts {
             aggregate,
             part,

@@ -16,6 +16,7 @@ mod falling;
 #[cfg(feature = "http")]
 mod falling_http;
 mod falling_laws;
+mod fleet;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http")]

@@ -9,4 +9,5 @@
 mod collecting;
 mod common;
 mod durations;
+mod fleet;
 mod totals;
