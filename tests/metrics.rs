@@ -185,6 +185,7 @@ brownout_fallback_total{dependency="search",tier="static",reason="failed",outcom
 brownout_flag_changes_total{flag="ml_recs",cause="configured"} 0
 brownout_flag_changes_total{flag="ml_recs",cause="errors"} 0
 brownout_flag_changes_total{flag="ml_recs",cause="expiry"} 0
+brownout_flag_changes_total{flag="ml_recs",cause="fleet"} 0
 brownout_flag_changes_total{flag="ml_recs",cause="level"} 0
 brownout_flag_changes_total{flag="ml_recs",cause="override"} 2
 brownout_flag_state{flag="ml_recs",state="degraded"} 0
