@@ -90,6 +90,12 @@
 //! | `ProbeFailed`, `ProbeRecovered` | a probe's verdict turned | WARN, INFO |
 //! | `Circuit…`, `Fallback…`, `Flag…` | a layer [recorded](Registry::record) it | by the layer |
 //!
+//! # Many replicas
+//!
+//! A registry can [join a fleet](Registry::join_fleet): then people decide for all replicas at once, and flags count the
+//! failures of all. What comes from the fleet lies beneath the registry's own overrides, in local memory, and nothing here
+//! ever waits for it; see [`fleet`].
+//!
 //! # Threads, locks and user code
 //!
 //! Handles are `Send + Sync` and cheap to clone. One lock guards the state; it is never held while user code runs (level

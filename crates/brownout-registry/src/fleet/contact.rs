@@ -1,5 +1,6 @@
 //! Whether a replica is in touch with the store, and how that is told: to the health report and to the log.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ struct State {
     trouble: Option<StoreErrorKind>,
     /// What was read of the store, and is not ours or damaged.
     damage: Option<StoreErrorKind>,
+    /// Of what damage the log has been told.
+    told: BTreeSet<StoreErrorKind>,
 }
 
 impl Contact {
@@ -36,6 +39,7 @@ impl Contact {
             synchronised: None,
             trouble: None,
             damage: None,
+            told: BTreeSet::new(),
         };
         Self {
             replica,
@@ -94,11 +98,12 @@ impl Contact {
         }
     }
 
-    /// What could not be read of the store, if anything. Logged once for each reason, until all can be read.
+    /// What could not be read of the store, if anything. Logged once for each reason.
     pub(super) fn damaged(&self, damage: Option<&StoreError>) {
         let mut state = self.lock();
         let kind = damage.map(StoreError::kind);
         let before = std::mem::replace(&mut state.damage, kind);
+        let news = kind.is_some_and(|kind| state.told.insert(kind));
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
@@ -106,7 +111,7 @@ impl Contact {
             Some(error) => {
                 let message = format!("{}; the rest is in use", error.kind());
                 reporter.report(Report::degraded(message).detail(error.private_detail()));
-                if before != kind {
+                if news {
                     let (replica, detail) = (&self.replica, error.private_detail());
                     tracing::warn!(
                         %replica, reason = error.kind().as_str(), detail,

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -207,8 +208,18 @@ impl Fleet {
         self.link
             .commands
             .try_send(command)
-            .map_err(|_| FleetError::Busy)?;
-        answered.await.unwrap_or(Err(FleetError::Left))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => FleetError::Busy,
+                TrySendError::Closed(_) => FleetError::Left,
+            })?;
+        // Nobody answers whose task has ended: for good, or because the store's code has panicked.
+        answered.await.unwrap_or_else(|_| {
+            Err(if self.link.commands.is_closed() {
+                FleetError::Left
+            } else {
+                FleetError::Store(tasks::panicked())
+            })
+        })
     }
 }
 

@@ -90,6 +90,10 @@ fn the_runtime_may_shut_down_while_operations_hang() {
     });
     drop(runtime);
     use_it(&registry);
+    assert!(!guard.fleet().is_in_touch());
+    let store = registry.get("fleet-store").unwrap();
+    assert_eq!(store.status(), Status::Degraded, "nobody keeps it in step");
     drop(guard);
+    assert_eq!(store.status(), Status::Healthy);
     assert!(registry.fleet().is_none());
 }

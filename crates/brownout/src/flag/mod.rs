@@ -96,6 +96,8 @@
 //!   else  what is configured         ─┐
 //!         what errors made of it     ─┼─ the worst of these ──────────────► Enabled, Degraded or Disabled
 //!         what the level asks for    ─┘
+//!
+//!   an order: this replica's own, else its fleet's.    errors: the flag's own, and those of its fleet
 //! ```
 //!
 //! Automation only makes things worse, and people always win: errors never overrule an order, and an order to enable a
@@ -118,6 +120,13 @@
 //!
 //! Outcomes belong to the spell in which their call was let in. What comes after the flag has degraded, or has come
 //! back, is counted in the totals and moves nothing.
+//!
+//! # By the errors of a fleet
+//!
+//! In a registry that has joined a [fleet](crate::registry::fleet), the outcomes of all replicas are added up by the same
+//! rule: so many errors in the window, so great a share of all calls, on more than one replica. When that is too much the
+//! flag degrades on all of them. That is a trip like its own: it ends by itself, comes back by the ramp, and makes the
+//! next one longer; of its own and the fleet's the later end counts. Its own errors act at once, and need no fleet.
 //!
 //! # By level
 //!

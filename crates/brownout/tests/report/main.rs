@@ -16,6 +16,8 @@ mod degraded;
 #[cfg(feature = "http")]
 mod details;
 #[cfg(feature = "http")]
+mod fleet;
+#[cfg(feature = "http")]
 mod health;
 #[cfg(feature = "http")]
 mod laws;
