@@ -9,7 +9,10 @@ use brownout::{
     Registry,
     core::Verdict,
     flag::{Flag, Flags, Ticket},
-    registry::{DegradationLevel, FeatureState, Order},
+    registry::{
+        DegradationLevel, FeatureState, Order,
+        fleet::{Count, FleetGuard, FleetSettings, FleetStore, MemoryStore, ReplicaId, Rule},
+    },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::Config};
 use tokio::time::advance;
@@ -34,13 +37,21 @@ enum Op {
     Release(usize),
     ImposeLevel(DegradationLevel, Millis),
     Configure(FeatureState),
+    /// The fleet's errors degrade the flag for so long.
+    FleetTrip(Millis),
+    /// Leaves the fleet, and joins another.
+    Leave,
     /// Compares what the window holds, and by that dates successes.
     Look,
 }
 
+const DAY: Duration = Duration::from_hours(24);
+
 struct SideBySide {
     registry: Registry,
     flag: Flag,
+    /// The store of the fleet, and what keeps the registry in that.
+    fleet: (MemoryStore, FleetGuard),
     model: Model,
     tickets: Vec<(Ticket, u64)>,
 }
@@ -68,6 +79,7 @@ impl SideBySide {
         }
         Self {
             flag: builder.build().unwrap(),
+            fleet: joined(&registry),
             registry,
             model: Model::new(rules),
             tickets: Vec::new(),
@@ -142,6 +154,32 @@ impl SideBySide {
                 self.flag.configure(state);
                 self.model.configured = state;
             }
+            Op::FleetTrip(ttl) => {
+                let elsewhere = ReplicaId::new("elsewhere").unwrap();
+                let count = Count {
+                    flag: "ml_recs".into(),
+                    successes: 0,
+                    failures: 1,
+                    rule: Rule {
+                        errors: 1,
+                        window: Duration::from_secs(1),
+                        min_ratio_ppb: 0,
+                        ttl: Duration::from_millis(ttl),
+                    },
+                };
+                let (store, _guard) = &self.fleet;
+                store.count(&elsewhere, 0, vec![count]).await.unwrap();
+                arrive().await;
+                self.model.fleet_trips(ttl);
+            }
+            Op::Leave => {
+                // One after the other: a registry is in one fleet.
+                let left = Registry::new();
+                self.fleet = joined(&left);
+                self.fleet = joined(&self.registry);
+                arrive().await;
+                self.model.leave();
+            }
             Op::Look => {
                 let stats = self.flag.stats();
                 self.model.look();
@@ -178,6 +216,21 @@ impl SideBySide {
         }
         prop_assert_eq!(state, self.model.state());
         Ok(())
+    }
+}
+
+fn joined(registry: &Registry) -> (MemoryStore, FleetGuard) {
+    let store = MemoryStore::new();
+    // Out of the way: what the flag itself counts is not what is looked at here.
+    let settings = FleetSettings::new(ReplicaId::new("here").unwrap()).flush(DAY);
+    let guard = registry.join_fleet(store.clone(), settings).unwrap();
+    (store, guard)
+}
+
+/// Lets the registry's tasks take what they are told.
+async fn arrive() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -232,6 +285,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => (select(DegradationLevel::ALL), 1..2_000_u64)
             .prop_map(|(level, ttl)| Op::ImposeLevel(level, ttl)),
         1 => state().prop_map(Op::Configure),
+        3 => (1..2_000_u64).prop_map(Op::FleetTrip),
+        1 => Just(Op::Leave),
         4 => Just(Op::Look),
     ];
     vec(op, 1..150)
@@ -254,6 +309,7 @@ fn a_flag_does_what_its_documentation_says() {
             .unwrap();
         runtime.block_on(async {
             let mut both = SideBySide::new(rules);
+            arrive().await;
             for op in ops {
                 both.run(op).await?;
             }

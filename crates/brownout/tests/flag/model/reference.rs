@@ -39,7 +39,12 @@ pub(super) struct Model {
     pub(super) states: Orders<FeatureState>,
     pub(super) levels: Orders<DegradationLevel>,
     pub(super) generation: u64,
+    /// The later end of the flag's own errors and the fleet's.
     pub(super) degraded_until: Option<Millis>,
+    /// Until when its own errors degrade it, or did.
+    own_until: Millis,
+    /// Until when the fleet degrades it, or did.
+    fleet_until: Millis,
     pub(super) ramps_until: Millis,
     trips: u32,
     failures: Vec<Millis>,
@@ -61,6 +66,8 @@ impl Model {
             levels: Vec::new(),
             generation: 0,
             degraded_until: None,
+            own_until: 0,
+            fleet_until: 0,
             ramps_until: 0,
             trips: 0,
             failures: Vec::new(),
@@ -77,10 +84,39 @@ impl Model {
         self.states.retain(|(_, until, _)| *until > now);
         self.levels.retain(|(_, until, _)| *until > now);
         if let Some(until) = self.degraded_until.filter(|until| *until <= now) {
-            self.degraded_until = None;
-            self.ramps_until = until + self.rules.ramp.unwrap_or(0);
-            self.generation += 1;
-            self.forget();
+            self.come_back(until);
+        }
+    }
+
+    fn come_back(&mut self, at: Millis) {
+        self.degraded_until = None;
+        self.ramps_until = at + self.rules.ramp.unwrap_or(0);
+        self.generation += 1;
+        self.forget();
+    }
+
+    /// The fleet degrades the flag for so long, unless it does already.
+    pub(super) fn fleet_trips(&mut self, ttl: Millis) {
+        if self.fleet_until > self.now {
+            return;
+        }
+        self.fleet_until = self.now + ttl;
+        match &mut self.degraded_until {
+            Some(until) => *until = self.fleet_until.max(self.own_until),
+            None => self.degrade(self.fleet_until),
+        }
+    }
+
+    /// The fleet is left.
+    pub(super) fn leave(&mut self) {
+        self.fleet_until = 0;
+        if self.degraded_until.is_none() {
+            return;
+        }
+        if self.own_until > self.now {
+            self.degraded_until = Some(self.own_until);
+        } else {
+            self.come_back(self.now);
         }
     }
 
@@ -144,11 +180,21 @@ impl Model {
     }
 
     fn trip(&mut self) {
+        self.heal();
+        let doubled = self.rules.ttl.saturating_mul(1 << self.trips.min(30));
+        self.own_until = self.now + doubled.min(self.rules.ttl_at_most);
+        self.degrade(self.own_until);
+    }
+
+    fn heal(&mut self) {
         if self.now >= self.ramps_until + self.rules.bucket * 12 {
             self.trips = 0;
         }
-        let doubled = self.rules.ttl.saturating_mul(1 << self.trips.min(30));
-        self.degraded_until = Some(self.now + doubled.min(self.rules.ttl_at_most));
+    }
+
+    fn degrade(&mut self, until: Millis) {
+        self.heal();
+        self.degraded_until = Some(until);
         self.trips += 1;
         self.generation += 1;
         self.forget();
