@@ -96,7 +96,11 @@ impl Mirror {
                 {
                     self.stacks.insert(target, held);
                 }
-                _ => changed.extend(self.hold(stack, now)),
+                _ => {
+                    // What cannot be held takes the place of what was held all the same.
+                    self.hold(stack, now);
+                    changed.push(Name::Stack(target));
+                }
             }
         }
         for (target, mut held) in before {
@@ -129,7 +133,7 @@ impl Mirror {
         let Some(present) = self.version else {
             return (Taken::Gap, Vec::new());
         };
-        if version.epoch != present.epoch || version.revision > present.revision + 1 {
+        if version.epoch != present.epoch || version.revision > present.revision.saturating_add(1) {
             return (Taken::Gap, Vec::new());
         }
         if version.revision <= present.revision {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::{StoreError, StoreErrorKind};
@@ -81,29 +82,27 @@ async fn subscribed<S: FleetStore>(
         canary: None,
     };
     loop {
-        let next = next(link, &mut changes, due.next()).await;
-        let now = Instant::now();
-        match next {
+        // However many messages wait: a flood of them must not keep these from being done, nor other tasks from running.
+        consume_budget().await;
+        if due.repair <= Instant::now() {
+            due.repair = picture(link, store).await?;
+        }
+        if due.ping <= Instant::now() {
+            due.ping(link, store).await?;
+        }
+        match next(link, &mut changes, due.next()).await {
             Next::Told(told) => {
                 let told = told.inspect_err(|_| link.failed(StoreOp::Changes))?;
-                due.told(link, told, now);
+                due.told(link, told, Instant::now());
             }
-            Next::Doubt => due.repair = now,
-            Next::Time => {
-                if due.canary.is_some_and(|(_, until)| until <= now) {
-                    link.failed(StoreOp::Changes);
-                    return Err(StoreError::new(
-                        StoreErrorKind::Unreachable,
-                        "changes: the subscription has gone deaf; a message to ourselves has not come back",
-                    ));
-                }
-                if due.repair <= now {
-                    due.repair = picture(link, store).await?;
-                }
-                if due.ping <= now {
-                    due.ping(link, store).await?;
-                }
+            Next::Doubt => due.repair = Instant::now(),
+            // No message waits, so the canary is not among those.
+            Next::Time if due.is_deaf() => {
+                link.failed(StoreOp::Changes);
+                let detail = "changes: the subscription has gone deaf; a message to ourselves has not come back";
+                return Err(StoreError::new(StoreErrorKind::Unreachable, detail));
             }
+            Next::Time => {}
         }
     }
 }
@@ -140,6 +139,11 @@ impl Due {
         let canary = self.canary.map(|(_, until)| until);
         let first = self.repair.min(self.ping);
         canary.map_or(first, |until| until.min(first))
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.canary
+            .is_some_and(|(_, until)| until <= Instant::now())
     }
 
     fn told(&mut self, link: &Link, message: Message, now: Instant) {
