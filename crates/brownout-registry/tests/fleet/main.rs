@@ -9,6 +9,7 @@
 mod agreement;
 mod common;
 mod epochs;
+mod garbage;
 mod hanging;
 mod health;
 mod joining;

@@ -1,0 +1,248 @@
+//! A store that says nonsense: what can be used is, and nothing grows, panics or spins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brownout_registry::fleet::{
+    Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Replicas, Stack,
+    StackEntry, StackWrite, StoreError, StoreTime, Summary, Trip, Version, limits,
+};
+use brownout_registry::{
+    DegradationLevel, FeatureState, FleetOverrideId, Order, OverrideValue, Registry, Status,
+    SystemHealth, Target,
+};
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, sleep};
+
+use super::common::{SECOND, registry, settings, soon, target};
+
+/// Says what it was given to say.
+struct Says {
+    picture: Picture,
+    messages: Arc<Mutex<mpsc::UnboundedReceiver<Message>>>,
+    /// Whether it says over and over that something is missing.
+    floods: bool,
+}
+
+struct SaysChanges {
+    messages: Arc<Mutex<mpsc::UnboundedReceiver<Message>>>,
+    floods: bool,
+}
+
+impl Changes for SaysChanges {
+    async fn next(&mut self) -> Result<Message, StoreError> {
+        if self.floods {
+            return Ok(Message::Missed(None));
+        }
+        match self.messages.lock().await.recv().await {
+            Some(message) => Ok(message),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl FleetStore for Says {
+    type Changes = SaysChanges;
+
+    async fn subscribe(&self, _: &ReplicaId) -> Result<SaysChanges, StoreError> {
+        Ok(SaysChanges {
+            messages: Arc::clone(&self.messages),
+            floods: self.floods,
+        })
+    }
+
+    async fn picture(&self) -> Result<Picture, StoreError> {
+        Ok(self.picture.clone())
+    }
+
+    async fn write(&self, _: Vec<StackWrite>) -> Result<Vec<Outcome>, StoreError> {
+        // Fewer than it was asked for.
+        Ok(Vec::new())
+    }
+
+    async fn count(&self, _: &ReplicaId, _: u32, _: Vec<Count>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn report(&self, _: Summary, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        let summary = |n: usize| Summary {
+            replica: ReplicaId::new(format!("replica-{n}")).unwrap(),
+            level: DegradationLevel::Full,
+            health: SystemHealth::Healthy,
+            dependencies: u32::MAX,
+            sick: Vec::new(),
+            flags: Vec::new(),
+        };
+        Ok(Replicas {
+            now: StoreTime(7),
+            live: u32::MAX,
+            summaries: (0..1_000)
+                .map(|n| (summary(n), StoreTime(u64::MAX)))
+                .collect(),
+            damage: None,
+        })
+    }
+
+    async fn ping(&self, _: &ReplicaId, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn joined(
+    picture: Picture,
+    floods: bool,
+) -> (
+    Registry,
+    brownout_registry::fleet::FleetGuard,
+    mpsc::UnboundedSender<Message>,
+) {
+    let (say, messages) = mpsc::unbounded_channel();
+    let store = Says {
+        picture,
+        messages: Arc::new(Mutex::new(messages)),
+        floods,
+    };
+    let registry = registry(1);
+    let guard = registry.join_fleet(store, settings("one")).unwrap();
+    (registry, guard, say)
+}
+
+fn entry(id: u64, value: OverrideValue) -> StackEntry {
+    StackEntry {
+        id: FleetOverrideId::from_u64(id),
+        value,
+        actor: "o\nps\u{202e}".repeat(200).into(),
+        reason: "".into(),
+        set_at: StoreTime(u64::MAX),
+        until: StoreTime(u64::MAX),
+    }
+}
+
+fn stack(target: Target, entries: Vec<StackEntry>) -> Stack {
+    Stack {
+        target,
+        version: Version {
+            epoch: 3,
+            revision: u64::MAX,
+        },
+        entries,
+        until: StoreTime(u64::MAX),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_makes_no_sense_is_left_out_and_what_has_no_end_gets_one() {
+    let disabled = OverrideValue::Flag(FeatureState::Disabled);
+    let picture = Picture {
+        version: Version {
+            epoch: 3,
+            revision: u64::MAX,
+        },
+        now: StoreTime(0),
+        stacks: vec![
+            stack(
+                target("good"),
+                (0..100).map(|id| entry(id, disabled)).collect(),
+            ),
+            stack(target("a:b"), vec![entry(1, disabled)]),
+            stack(target(""), vec![entry(1, disabled)]),
+            stack(target("of another kind"), vec![entry(1, disabled)]),
+            stack(
+                target("mixed"),
+                vec![entry(1, OverrideValue::Status(Status::Healthy))],
+            ),
+            stack(Target::Level, vec![entry(1, disabled)]),
+        ],
+        trips: vec![
+            Trip {
+                flag: "good".into(),
+                until: StoreTime(u64::MAX),
+            },
+            Trip {
+                flag: "no name".into(),
+                until: StoreTime(u64::MAX),
+            },
+        ],
+        damage: None,
+    };
+    let (registry, guard, say) = joined(picture, false);
+    soon().await;
+    let held = registry.overrides();
+    assert_eq!(held.len(), limits::ENTRIES);
+    assert!(held.iter().all(|info| info.target == target("good")));
+    let one = &held[0];
+    assert!(one.actor.len() <= Order::MAX_TEXT && !one.actor.contains(['\n', '\u{202e}']));
+    let longest = Instant::now() + Order::MAX_TTL;
+    assert!(one.until.at <= longest);
+    let trip = registry.flag_trip("good").unwrap().get().unwrap();
+    assert!(trip.until <= longest);
+
+    // Nothing comes after the last revision there is.
+    for (epoch, revision) in [(3, 0), (3, u64::MAX), (2, 5), (u64::MAX, u64::MAX)] {
+        let message = Message::Changed {
+            version: Version { epoch, revision },
+            now: StoreTime(u64::MAX),
+            changes: vec![Change::Stack(stack(target("good"), Vec::new()))],
+        };
+        say.send(message).unwrap();
+    }
+    soon().await;
+    assert_eq!(registry.overrides().len(), limits::ENTRIES);
+    let view = guard.fleet().view();
+    assert_eq!(view.replicas.len(), limits::SUMMARIES);
+    drop(guard);
+    assert!(registry.overrides().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_store_may_hold_is_not_held_here_either() {
+    let value = OverrideValue::Flag(FeatureState::Disabled);
+    let stacks = (0..limits::VALUES + 50)
+        .map(|n| stack(target(&format!("flag-{n}")), vec![entry(1, value)]))
+        .collect();
+    let picture = Picture {
+        version: Version {
+            epoch: 3,
+            revision: 9,
+        },
+        stacks,
+        ..Picture::default()
+    };
+    let (registry, _guard, _say) = joined(picture, false);
+    soon().await;
+    assert_eq!(registry.overrides().len(), limits::VALUES);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_writes_nothing_of_what_it_is_asked_has_refused_it() {
+    let picture = Picture {
+        version: Version {
+            epoch: 3,
+            revision: 0,
+        },
+        ..Picture::default()
+    };
+    let (registry, guard, _say) = joined(picture, false);
+    soon().await;
+    let order = Order::new("ops", "drill", SECOND * 60);
+    let value = OverrideValue::Flag(FeatureState::Disabled);
+    let set = guard.fleet().set(target("search"), value, order).await;
+    assert!(set.is_err(), "{set:?}");
+    assert!(registry.overrides().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_messages_lets_others_run() {
+    let (registry, guard, _say) = joined(Picture::default(), true);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(guard.fleet().is_in_touch());
+    assert_eq!(registry.level(), DegradationLevel::Full);
+    drop(guard);
+    sleep(SECOND).await;
+}
