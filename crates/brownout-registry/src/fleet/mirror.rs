@@ -109,7 +109,7 @@ impl Mirror {
                 continue;
             };
             // A store takes nothing away before its time: what people release is there, and empty. So it has lost this.
-            if until > now + SLACK && !held.is_at_least(picture.version, now) {
+            if until > now + SLACK && !held.is_newer(picture.version, now) {
                 held.version = None;
             }
             self.stacks.insert(target, held);
@@ -303,13 +303,16 @@ impl Held {
         self.until.max(self.ends())
     }
 
-    /// Whether it is what the store says, or later than that.
+    /// Whether it is what the store says, or newer than that.
     fn is_at_least(&self, said: Version, now: Instant) -> bool {
-        let Some(version) = self.version else {
-            return false;
-        };
+        self.version == Some(said) || self.is_newer(said, now)
+    }
+
+    /// Whether it was acknowledged to us so recently that the store did not know of it when it said that.
+    fn is_newer(&self, said: Version, now: Instant) -> bool {
         let fresh = self.acknowledged.is_some_and(|then| now < then + GRACE);
-        version == said || (fresh && version.epoch == said.epoch && version > said)
+        let newer = |version: Version| version.epoch == said.epoch && version > said;
+        fresh && self.version.is_some_and(newer)
     }
 }
 

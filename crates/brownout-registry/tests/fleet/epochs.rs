@@ -114,6 +114,39 @@ async fn a_store_that_goes_back_to_a_backup_is_followed_and_gets_what_it_has_los
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_people_have_decided_lasts_its_time_though_the_stores_clock_jumps() {
+    let (server, [one, other]) = fleet().await;
+    one.set("search", FeatureState::Disabled, 1_000)
+        .await
+        .unwrap();
+    soon().await;
+    // To the store it is all over now.
+    server.set_forward(SECOND * 3_600);
+    for _ in 0..90 {
+        sleep(SECOND * 10).await;
+        for replica in [&one, &other] {
+            assert_eq!(replica.imposed("search"), Some(FeatureState::Disabled));
+        }
+    }
+    assert_eq!(one.held(), other.held());
+    let late = Replica::join(&server, 9);
+    soon().await;
+    assert_eq!(late.held(), one.held());
+    sleep(SECOND * 101).await;
+    for replica in [&one, &other, &late] {
+        assert_eq!(replica.imposed("search"), None);
+    }
+    // And what is decided from now on is as ever.
+    late.set("search", FeatureState::Degraded, 60)
+        .await
+        .unwrap();
+    sleep(SECOND * 59).await;
+    assert_eq!(one.imposed("search"), Some(FeatureState::Degraded));
+    sleep(SECOND).await;
+    assert_eq!(one.imposed("search"), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_from_the_old_epoch_is_refused_in_the_new() {
     let (server, [one]) = fleet().await;
     let id = one

@@ -57,6 +57,8 @@ struct Held {
     ring: Ring,
     /// The last epoch that was begun, whatever has been restored since.
     epoch: u64,
+    /// By how much its clock was set forward.
+    ahead: Duration,
 }
 
 /// Not zero, so that what mistakes the store's time for a distance is found out.
@@ -69,6 +71,7 @@ impl MemoryStore {
             data: Data::new(1),
             ring: Ring::default(),
             epoch: 1,
+            ahead: Duration::ZERO,
         };
         Self {
             server: Arc::new(Server {
@@ -96,11 +99,17 @@ impl MemoryStore {
         self.server.lock().data = saved.0.clone();
     }
 
+    /// Sets its clock forward by so much; what would have ended by then is over.
+    pub fn set_forward(&self, by: Duration) {
+        let mut held = self.server.lock();
+        held.ahead = held.ahead.saturating_add(by);
+    }
+
     /// Runs a change, and tells subscribers, once the lock is released, of what it wants to be told.
     fn change<R>(&self, change: impl FnOnce(&mut Data, StoreTime) -> (R, Option<Message>)) -> R {
         let mut held = self.server.lock();
         // Read under the lock, so that time goes forward from one change to the next.
-        let now = self.server.now();
+        let now = StoreTime(BEGINNING).after(self.server.origin.elapsed() + held.ahead);
         held.data.expire(now);
         let (result, message) = change(&mut held.data, now);
         let tells = message.is_some();
@@ -158,10 +167,6 @@ impl FleetStore for MemoryStore {
 }
 
 impl Server {
-    fn now(&self) -> StoreTime {
-        StoreTime(BEGINNING).after(self.origin.elapsed())
-    }
-
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
