@@ -35,6 +35,8 @@ pub(super) struct Held {
     pub(super) entries: Vec<HeldEntry>,
     /// When the store forgets it.
     until: Option<Instant>,
+    /// When we were told of it.
+    taken: Option<Instant>,
     /// When a write of our own was acknowledged as this.
     acknowledged: Option<Instant>,
 }
@@ -91,8 +93,7 @@ impl Mirror {
             let target = stack.target.clone();
             match before.remove(&target) {
                 Some(held)
-                    if held.is_at_least(stack.version, now)
-                        && !self.misdates(&held, &stack, now) =>
+                    if held.is_newer(stack.version, now) || self.is_same(&held, &stack, now) =>
                 {
                     self.stacks.insert(target, held);
                 }
@@ -154,28 +155,27 @@ impl Mirror {
         (Taken::Next, changes.into_iter().filter_map(take).collect())
     }
 
-    /// Takes what a write of our own has been acknowledged as.
+    /// Takes what a write of our own, sent at that time, has been acknowledged as.
     pub(super) fn acknowledge(
         &mut self,
         target: Target,
-        version: Version,
-        entries: Vec<HeldEntry>,
-        until: Instant,
+        written: Held,
+        sent: Instant,
         now: Instant,
     ) -> Option<Name> {
-        let newer = self
-            .stacks
-            .get(&target)
-            .and_then(|held| held.version)
-            .is_some_and(|present| present.epoch == version.epoch && present >= version);
+        // Somebody else's may have come in between, and be written over it.
+        let newer = self.stacks.get(&target).is_some_and(|present| {
+            let epoch = |held: &Held| held.version.map(|version| version.epoch);
+            let same_epoch = epoch(present) == epoch(&written);
+            present.taken >= Some(sent) && same_epoch && present.version > written.version
+        });
         if newer {
             return None;
         }
         let held = Held {
-            version: Some(version),
-            entries,
-            until: Some(until),
             acknowledged: Some(now),
+            taken: Some(now),
+            ..written
         };
         self.stacks.insert(target.clone(), held);
         Some(Name::Stack(target))
@@ -243,24 +243,26 @@ impl Mirror {
         Some(store.after(now.saturating_duration_since(then)))
     }
 
-    /// Whether the store has another end for what is held than we have.
-    fn misdates(&self, held: &Held, stack: &Stack, now: Instant) -> bool {
-        let until = self
-            .present(now)
-            .map(|present| now + stack.until.since(present));
-        let apart = |(one, other): (Instant, Instant)| {
-            one.max(other).saturating_duration_since(one.min(other)) > SLACK
+    /// Whether what is held is what the store says, down to its overrides and its end: a store that has gone back, and on
+    /// by another way, may have another stack of the same version.
+    fn is_same(&self, held: &Held, stack: &Stack, now: Instant) -> bool {
+        let (Some(present), Some(until)) = (self.present(now), held.until) else {
+            return false;
         };
-        held.version == Some(stack.version) && held.until.zip(until).is_some_and(apart)
+        let said = now + stack.until.since(present).min(Order::MAX_TTL);
+        let apart = said.max(until).saturating_duration_since(said.min(until));
+        let here = held.entries.iter().filter(|entry| entry.until > now);
+        let there = stack.entries.iter().filter(|entry| entry.until > present);
+        held.version == Some(stack.version)
+            && apart <= SLACK
+            && here.map(|entry| entry.id).eq(there.map(|entry| entry.id))
     }
 
     /// Takes a stack of a message, unless we have been told of a later one.
     fn take(&mut self, stack: Stack, now: Instant) -> Option<Name> {
         let present = self.stacks.get(&stack.target);
-        if present.is_some_and(|held| held.is_at_least(stack.version, now)) {
-            return None;
-        }
-        self.hold(stack, now)
+        let known = present.is_some_and(|held| held.is_newer(stack.version, now));
+        if known { None } else { self.hold(stack, now) }
     }
 
     fn hold(&mut self, stack: Stack, now: Instant) -> Option<Name> {
@@ -275,6 +277,7 @@ impl Mirror {
             version: Some(stack.version),
             entries: entries.collect(),
             until: Some(now + stack.until.since(present).min(Order::MAX_TTL)),
+            taken: Some(now),
             acknowledged: None,
         };
         self.stacks.insert(target.clone(), held);
@@ -298,14 +301,18 @@ impl Held {
         self.entries.iter().map(|entry| entry.until).max()
     }
 
+    /// The same, as the store has it now.
+    pub(super) fn written(&self, version: Version, until: Instant) -> Self {
+        Self {
+            version: Some(version),
+            until: Some(until),
+            ..self.clone()
+        }
+    }
+
     /// Until when the store has to keep it: as long as anything in it lasts, or has lasted in what it replaces.
     pub(super) fn keep_until(&self) -> Option<Instant> {
         self.until.max(self.ends())
-    }
-
-    /// Whether it is what the store says, or newer than that.
-    fn is_at_least(&self, said: Version, now: Instant) -> bool {
-        self.version == Some(said) || self.is_newer(said, now)
     }
 
     /// Whether it was acknowledged to us so recently that the store did not know of it when it said that.

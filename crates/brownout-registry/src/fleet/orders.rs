@@ -174,10 +174,9 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
         // A store that says less than it was asked has refused the rest.
         match outcomes.next().unwrap_or(Outcome::Stale) {
             Outcome::Written(version) => {
-                let entries = draft.held.entries.clone();
+                let written = draft.held.written(version, until);
                 link.desk.change(|mirror, changed| {
-                    let now = Instant::now();
-                    changed.extend(mirror.acknowledge(target, version, entries, until, now));
+                    changed.extend(mirror.acknowledge(target, written, now, Instant::now()));
                 });
                 draft.tell(Ok);
             }

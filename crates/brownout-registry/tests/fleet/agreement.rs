@@ -1,11 +1,12 @@
 //! Five replicas, cut off, crashing and coming back, over a store that may be flushed: once all is well again, all agree.
 //!
 //! Writes go through whichever replica, sometimes two at once. The model knows one rule: what was acknowledged is there
-//! in the end, unless the store has been flushed since, it was released, or its time is over.
+//! in the end, unless the store has lost it since (flushed, restored, its clock set forward), it was released, or its time
+//! is over.
 
 use std::collections::BTreeSet;
 
-use brownout_registry::fleet::{FleetError, MemoryStore, StoreErrorKind, StoreOp};
+use brownout_registry::fleet::{FleetError, MemoryStore, Saved, StoreErrorKind, StoreOp};
 use brownout_registry::{FeatureState, FleetOverrideId};
 use brownout_testing::fleet::Fault;
 use proptest::prelude::*;
@@ -53,6 +54,14 @@ enum Step {
         times: u64,
     },
     Flush,
+    /// Keeps what the store holds, for later.
+    Save,
+    /// Goes back to that.
+    Restore,
+    /// The store's clock jumps.
+    Jump {
+        seconds: u32,
+    },
     Wait {
         seconds: u64,
     },
@@ -83,6 +92,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             2 => (replica(), flag(), 1..4_u64)
                 .prop_map(|(replica, flag, times)| Step::Fail { replica, flag, times }),
             1 => Just(Step::Flush),
+            1 => Just(Step::Save),
+            1 => Just(Step::Restore),
+            1 => (1..4_000_u32).prop_map(|seconds| Step::Jump { seconds }),
             6 => prop_oneof![0..3_u64, 1..60_u64].prop_map(|seconds| Step::Wait { seconds }),
         ],
         1..40,
@@ -94,7 +106,7 @@ struct Acknowledged {
     flag: usize,
     id: FleetOverrideId,
     until: Instant,
-    /// Whether the store has been flushed since.
+    /// Whether the store may have lost it since.
     flushed: bool,
     /// Whether a release of it was tried, which may have been done.
     released: bool,
@@ -105,6 +117,7 @@ struct Fleet {
     replicas: Vec<Replica>,
     calls: Vec<Vec<std::sync::Arc<Calls>>>,
     acknowledged: Vec<Acknowledged>,
+    saved: Option<Saved>,
     born: u64,
 }
 
@@ -115,6 +128,7 @@ impl Fleet {
             replicas: Vec::new(),
             calls: Vec::new(),
             acknowledged: Vec::new(),
+            saved: None,
             born: 0,
         };
         for _ in 0..REPLICAS {
@@ -200,13 +214,31 @@ impl Fleet {
             } => self.calls[replica][flag].fail(times),
             Step::Flush => {
                 self.server.flush();
-                for known in &mut self.acknowledged {
-                    known.flushed = true;
+                self.forgets();
+            }
+            Step::Save => self.saved = Some(self.server.save()),
+            Step::Restore => {
+                if let Some(saved) = &self.saved {
+                    self.server.restore(saved);
+                    self.forgets();
                 }
+            }
+            Step::Jump { seconds } => {
+                self.server.set_forward(SECOND * seconds);
+                self.forgets();
+                // What is decided before anybody has noticed has its end by the clock of before.
+                sleep(REPAIR).await;
             }
             Step::Wait { seconds } => sleep(SECOND * u32::try_from(seconds).unwrap()).await,
         }
         soon().await;
+    }
+
+    /// The store may have lost anything.
+    fn forgets(&mut self) {
+        for known in &mut self.acknowledged {
+            known.flushed = true;
+        }
     }
 
     async fn heal(&mut self) {
@@ -246,11 +278,16 @@ impl Fleet {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn once_all_is_well_again_all_agree(steps in steps()) {
+#[test]
+fn once_all_is_well_again_all_agree() {
+    let mut config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 64;
+    }
+    proptest!(config, |(steps in steps())| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -264,5 +301,5 @@ proptest! {
             fleet.heal().await;
             fleet.assert_agreed();
         });
-    }
+    });
 }
