@@ -38,6 +38,8 @@ fn explore(test: impl Fn() + Send + Sync + 'static) {
 struct Flag {
     engine: Engine,
     level: AtomicU64,
+    /// Until when the fleet degrades it, or 0.
+    fleet: AtomicU64,
     told: Mutex<Vec<Change>>,
 }
 
@@ -53,6 +55,7 @@ fn flag(errors: u32) -> Arc<Flag> {
     Arc::new(Flag {
         engine: Engine::new(settings, Enabled, 2),
         level: AtomicU64::new(0),
+        fleet: AtomicU64::new(0),
         told: Mutex::new(Vec::new()),
     })
 }
@@ -69,7 +72,7 @@ impl Flag {
             let view = View {
                 imposed: None,
                 level,
-                fleet: None,
+                fleet: Some(self.fleet.load(SeqCst)).filter(|until| *until > now),
             };
             if self.engine.see(views, view, now).is_ok() {
                 break;
@@ -193,6 +196,28 @@ fn a_reader_never_sees_the_end_of_a_spell_before_it_began() {
             assert!(flag.engine.until() > SECOND);
         }
         failing.join().unwrap();
+    });
+}
+
+#[test]
+fn of_the_flags_own_trip_and_the_fleets_the_later_end_counts() {
+    explore(|| {
+        let flag = flag(1);
+        let word = flag.engine.word();
+        let other = Arc::clone(&flag);
+        let following = thread::spawn(move || {
+            other.fleet.store(SECOND * 1_000, SeqCst);
+            other.see(0);
+        });
+        flag.fail(word, 0);
+        following.join().unwrap();
+        // Of 300 and 1,000 seconds; where the fleet was first, the failure came too late.
+        assert_eq!(flag.engine.until(), SECOND * 1_000);
+        assert_eq!(flag.engine.word().rest(), Degraded);
+        flag.fleet.store(0, SeqCst);
+        flag.see(SECOND * 400);
+        assert_eq!(flag.engine.word().told(), Enabled);
+        flag.assert_told_in_order();
     });
 }
 
