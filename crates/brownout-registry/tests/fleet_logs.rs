@@ -13,7 +13,7 @@ mod common;
 use brownout_registry::FeatureState;
 use brownout_registry::fleet::{
     Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, ReplicaId, Replicas,
-    StackWrite, StoreError, StoreErrorKind, Summary,
+    StackWrite, StoreError, StoreErrorKind, StoreOp, Summary,
 };
 use brownout_registry::{Status, SystemHealth};
 use brownout_testing::LogCapture;
@@ -45,6 +45,33 @@ async fn each_trouble_is_logged_once_and_so_is_its_end() {
     sleep(SECOND * 600).await;
     let told = said(&log, tracing::Level::INFO);
     assert_eq!(told, ["fleet store is there", "fleet store is back"]);
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_tells_nothing_but_shows_everything_is_one_trouble() {
+    let log = LogCapture::start();
+    let (_server, [one]) = fleet().await;
+    one.faults.one(StoreOp::Changes, Fault::Hang);
+    sleep(SECOND * 600).await;
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+    assert_eq!(said(&log, tracing::Level::INFO), ["fleet store is there"]);
+    one.faults.one(StoreOp::Changes, Fault::None);
+    sleep(SECOND * 60).await;
+    let told = said(&log, tracing::Level::INFO);
+    assert_eq!(told, ["fleet store is there", "fleet store is back"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_now_this_way_now_that_is_two_troubles() {
+    let log = LogCapture::start();
+    let (_server, [one]) = fleet().await;
+    for _ in 0..20 {
+        one.faults.all(Fault::Fail(StoreErrorKind::Unreachable));
+        sleep(SECOND * 30).await;
+        one.faults.all(Fault::Hang);
+        sleep(SECOND * 30).await;
+    }
     assert_eq!(said(&log, tracing::Level::WARN).len(), 2);
 }
 

@@ -28,6 +28,10 @@ struct State {
     trouble: Option<StoreErrorKind>,
     /// What was read of the store, and is not ours or damaged.
     damage: Option<StoreErrorKind>,
+    /// Of which of these the log has been told since it was in touch.
+    mourned: BTreeSet<StoreErrorKind>,
+    /// Whether it ever was in touch.
+    found: bool,
     /// Of what damage the log has been told.
     told: BTreeSet<StoreErrorKind>,
 }
@@ -39,6 +43,8 @@ impl Contact {
             synchronised: None,
             trouble: None,
             damage: None,
+            mourned: BTreeSet::new(),
+            found: false,
             told: BTreeSet::new(),
         };
         Self {
@@ -49,11 +55,18 @@ impl Contact {
         }
     }
 
-    /// The replica holds what the store does, at this moment.
+    /// The replica holds what the store does, at this moment. Whether it hears of changes is not known by that.
     pub(super) fn synchronised(&self) {
+        self.lock().synchronised = Some(Instant::now());
+    }
+
+    /// The replica holds what the store does, and has proof that it hears of changes.
+    pub(super) fn heard(&self) {
         let mut state = self.lock();
-        let before = state.synchronised.replace(Instant::now());
+        state.synchronised = Some(Instant::now());
         state.trouble = None;
+        state.mourned.clear();
+        let again = std::mem::replace(&mut state.found, true);
         let damaged = state.damage.is_some();
         let reporter = state.reporter.clone();
         drop(state);
@@ -67,7 +80,7 @@ impl Contact {
             reporter.report(Report::healthy());
         }
         let replica = &self.replica;
-        if before.is_some() {
+        if again {
             tracing::info!(%replica, "fleet store is back");
         } else {
             tracing::info!(%replica, "fleet store is there");
@@ -79,7 +92,8 @@ impl Contact {
         self.in_touch.send_replace(false);
         let age = self.age().as_secs();
         let mut state = self.lock();
-        let news = state.trouble.replace(error.kind()) != Some(error.kind());
+        state.trouble = Some(error.kind());
+        let news = state.mourned.insert(error.kind());
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
@@ -119,7 +133,7 @@ impl Contact {
                     );
                 }
             }
-            None if before.is_some() => reporter.report(Report::healthy()),
+            None if before.is_some() && self.is_in_touch() => reporter.report(Report::healthy()),
             None => {}
         }
     }

@@ -77,6 +77,7 @@
 //! | new decisions | [fail](FleetError::Store) in time; overrides of one replica work as ever |
 //! | counts | are dropped; each replica goes by its own errors |
 //! | the dependency `fleet-store` | is `Degraded`, which is a `warn` in the health report, with the reason and the age of what is known; it is optional and moves no level |
+//! | a store that answers but tells nothing of changes | is away as well: a message to itself tells each replica so within 7 s |
 //! | the store | is tried again after 1 s, then twice as long each time up to 15 s, ± 50 % |
 //!
 //! When it is back, the replica takes a [`Picture`], and holds what all hold. A store that comes back empty, or older than

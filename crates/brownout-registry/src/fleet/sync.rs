@@ -165,7 +165,7 @@ impl Due {
             Message::Canary(canary) => {
                 if self.canary.is_some_and(|(sent, _)| sent == canary) {
                     self.canary = None;
-                    link.contact.synchronised();
+                    link.contact.heard();
                 }
             }
             Message::Missed(damage) => {

@@ -79,6 +79,7 @@ async fn a_store_that_is_lost_is_a_warning_with_its_age_and_no_more() {
 async fn operations_are_counted_by_their_names_and_totals_outlive_the_fleet() {
     let (_server, [one]) = fleet().await;
     one.faults.one(StoreOp::Report, Fault::Hang);
+    sleep(SECOND * 20).await;
     one.faults.one(StoreOp::Ping, Fault::Hang);
     sleep(SECOND * 20).await;
     let counted = errors(&one);

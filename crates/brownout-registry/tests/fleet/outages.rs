@@ -73,7 +73,7 @@ async fn a_subscription_that_never_tells_anything_is_no_contact_for_long() {
     // Each new subscription is deaf from the start, though all else works.
     other.faults.one(StoreOp::Changes, Fault::Hang);
     sleep(SECOND * 60).await;
-    assert!(!other.fleet.is_in_touch() || other.faults.asked(StoreOp::Subscribe) > 2);
+    assert!(!other.fleet.is_in_touch(), "pictures alone are no proof");
     // Still each attempt brings a picture.
     one.set("search", FeatureState::Disabled, 600)
         .await
