@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 
-use super::mirror::{Held, HeldEntry, Mirror, Name};
+use super::held::{Held, HeldEntry};
+use super::mirror::{Mirror, Name};
 use crate::clock::Clock;
 use crate::shared::Shared;
 use crate::state::{FleetOrder, State};

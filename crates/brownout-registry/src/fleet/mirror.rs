@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::held::{GRACE, Held, HeldEntry};
 use super::pushed::{Change, Picture, Stack, StackEntry, StackWrite, Trip};
 use super::values::{StoreTime, Version, limits};
 use crate::dependency::is_name;
-use crate::overrides::{FleetOverrideId, Order, OverrideValue, Target};
-use crate::text::bounded;
+use crate::overrides::{Order, Target};
 
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
@@ -25,31 +25,6 @@ pub(super) struct Mirror {
     pictured: Option<Instant>,
     stacks: BTreeMap<Target, Held>,
     trips: BTreeMap<Arc<str>, Instant>,
-}
-
-/// A stack, with ends in our own time.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Held {
-    /// None where the store has lost it: then it is to be offered again.
-    pub(super) version: Option<Version>,
-    pub(super) entries: Vec<HeldEntry>,
-    /// When the store forgets it.
-    until: Option<Instant>,
-    /// When we were told of it.
-    taken: Option<Instant>,
-    /// When a write of our own was acknowledged as this.
-    acknowledged: Option<Instant>,
-}
-
-/// One override of the fleet, with times in our own.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct HeldEntry {
-    pub(super) id: FleetOverrideId,
-    pub(super) value: OverrideValue,
-    pub(super) actor: Arc<str>,
-    pub(super) reason: Arc<str>,
-    pub(super) set_at: Instant,
-    pub(super) until: Instant,
 }
 
 /// Whose value has changed.
@@ -72,10 +47,6 @@ pub(super) enum Taken {
 
 /// Ends that differ by less are the same, measured at different times.
 const SLACK: Duration = Duration::from_secs(2);
-
-/// What is acknowledged may not be in a picture that was under way at the time; what the store says then is older. After
-/// so long it is not: the store has gone back.
-const GRACE: Duration = Duration::from_secs(5);
 
 impl Mirror {
     pub(super) fn version(&self) -> Option<Version> {
@@ -292,49 +263,5 @@ impl Mirror {
         let until = now + trip.until.since(present).min(Order::MAX_TTL);
         self.trips.insert(Arc::clone(&trip.flag), until);
         Some(Name::Trip(trip.flag))
-    }
-}
-
-impl Held {
-    /// When the last of its entries ends.
-    pub(super) fn ends(&self) -> Option<Instant> {
-        self.entries.iter().map(|entry| entry.until).max()
-    }
-
-    /// The same, as the store has it now.
-    pub(super) fn written(&self, version: Version, until: Instant) -> Self {
-        Self {
-            version: Some(version),
-            until: Some(until),
-            ..self.clone()
-        }
-    }
-
-    /// Until when the store has to keep it: as long as anything in it lasts, or has lasted in what it replaces.
-    pub(super) fn keep_until(&self) -> Option<Instant> {
-        self.until.max(self.ends())
-    }
-
-    /// Whether it was acknowledged to us so recently that the store did not know of it when it said that.
-    fn is_newer(&self, said: Version, now: Instant) -> bool {
-        let fresh = self.acknowledged.is_some_and(|then| now < then + GRACE);
-        let newer = |version: Version| version.epoch == said.epoch && version > said;
-        fresh && self.version.is_some_and(newer)
-    }
-}
-
-impl HeldEntry {
-    /// Takes an entry as it came from outside, whatever it holds.
-    fn from(entry: StackEntry, target: &Target, present: StoreTime, now: Instant) -> Option<Self> {
-        let left = entry.until.since(present).min(Order::MAX_TTL);
-        let age = present.since(entry.set_at);
-        (entry.value.fits(target) && !left.is_zero()).then(|| Self {
-            id: entry.id,
-            value: entry.value,
-            actor: bounded(entry.actor, Order::MAX_TEXT),
-            reason: bounded(entry.reason, Order::MAX_TEXT),
-            set_at: now.checked_sub(age).unwrap_or(now),
-            until: now + left,
-        })
     }
 }

@@ -140,6 +140,7 @@ mod counted;
 mod desk;
 mod error;
 mod handle;
+mod held;
 mod link;
 mod memory;
 mod mirror;

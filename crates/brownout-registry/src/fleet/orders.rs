@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::error::FleetError;
+use super::held::{Held, HeldEntry};
 use super::link::Link;
-use super::mirror::{Held, HeldEntry};
 use super::op::StoreOp;
 use super::pushed::Outcome;
 use super::race::{First, first};
