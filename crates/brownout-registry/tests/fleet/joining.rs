@@ -167,3 +167,26 @@ async fn starting_while_the_store_is_away_works_and_joins_when_it_is_there() {
     let imposed = registry.flag_override("search").unwrap().get().unwrap();
     assert_eq!(imposed.value, FeatureState::Disabled);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_fleet_that_was_left_keeps_the_registry_alive() {
+    let (_server, [one]) = fleet().await;
+    one.set("search", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+    let Replica {
+        registry,
+        fleet,
+        guard,
+        ..
+    } = one;
+    let mut events = registry.events();
+    drop((registry, guard));
+    // The tasks are gone when the runtime has come to it.
+    soon().await;
+    while let Some(event) = tokio::time::timeout(REPAIR, events.recv()).await.unwrap() {
+        drop(event);
+    }
+    assert!(!fleet.is_in_touch());
+    assert!(fleet.view().replicas.is_empty());
+}

@@ -16,4 +16,5 @@ mod joining;
 mod orders;
 mod outages;
 mod summaries;
+mod threads;
 mod trips;
