@@ -198,7 +198,7 @@ impl Meters {
         let meters = live(&self.lock().meters);
         let mut counts = Vec::new();
         for meter in meters {
-            meter.count(&mut counts);
+            caught(|| meter.count(&mut counts));
         }
         counts
     }

@@ -15,12 +15,22 @@ const LAYER: &str = "flag";
 impl Meter for Shared {
     fn read(&self, readings: &mut Readings) {
         readings.flag(Arc::clone(&self.name), self.state());
-        self.count(readings);
+        self.total(readings);
+    }
+
+    fn count(&self, counts: &mut Vec<Count>) {
+        let totals = self.engine.totals();
+        counts.push(Count {
+            flag: Arc::clone(&self.name),
+            successes: totals.successes,
+            failures: totals.failures,
+            rule: self.engine.rule(self.now()),
+        });
     }
 }
 
 impl Shared {
-    fn count(&self, readings: &mut Readings) {
+    fn total(&self, readings: &mut Readings) {
         let name = || Arc::clone(&self.name);
         let totals = self.engine.totals();
         let outcomes = [
@@ -55,16 +65,6 @@ impl Shared {
             readings.count(changed(cause), count);
         }
     }
-
-    fn count(&self, counts: &mut Vec<Count>) {
-        let totals = self.engine.totals();
-        counts.push(Count {
-            flag: Arc::clone(&self.name),
-            successes: totals.successes,
-            failures: totals.failures,
-            rule: self.engine.rule(self.now()),
-        });
-    }
 }
 
 /// What a flag leaves behind. Not its state: whoever asks for that makes the flag tell of what has ended by itself, and
@@ -73,7 +73,7 @@ struct Last<'a>(&'a Shared);
 
 impl Meter for Last<'_> {
     fn read(&self, readings: &mut Readings) {
-        self.0.count(readings);
+        self.0.total(readings);
     }
 }
 
