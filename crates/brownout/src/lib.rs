@@ -49,6 +49,22 @@
 //! * **Nothing latches.** What degradation switches off is never the only thing that could show recovery.
 //! * Decisions use tokio's clock, so tests can pause it; random choices come from a generator that can be seeded.
 //!
+//! # When a stack does not compile
+//!
+//! `client.oneshot(request)` often says no more than that the stack is no `Service`. Ask with
+//! `tower::ServiceExt::oneshot(client, request)`, which says what is missing.
+//!
+//! | what the compiler says | what is meant |
+//! |---|---|
+//! | `Unjudged: Clone` is not satisfied | the breaker or the [`ReportLayer`](report::ReportLayer) was not told how to judge: `.for_http()`, `.for_grpc()`, `.for_results()`, `.classify(…)` |
+//! | a `FallbackBuilder` or `AggregateBuilder` is no `Layer` | it has no end: `.last(…)?` or `.build()?`; `.into_service()?` for an aggregate that the caller composes |
+//! | `Same` cannot refuse a call … | the error type is not `From<Rejected>`: for HTTP and gRPC services take `.for_http()` and `.for_grpc()`, also on axum, whose error is `Infallible` |
+//! | a future resolves to one type, and `Result<…>` of another is expected | a tier answers something else than the service below; [`last`](fallback::FallbackBuilder::last) answers without a `Result` |
+//! | a service is no `FnOnce<(Parts,)>` where an aggregate is built | it takes something else than the request's head: `.asking(…)` says how to make that |
+//! | no method `fall_through` | a flag falls through to its `.degraded(…)` service, which has to be named first |
+//! | higher-ranked lifetime error; one type is more general than the other; could not prove … `Send` | a chain, or a flag with a degraded service, over calls that fail with a `BoxError` is awaited in a handler or a spawned task: [box it](fallback::Fallback#boxed-errors-in-handlers-and-spawned-tasks) |
+//! | `From<Box<dyn Error …>>` is not satisfied for `Infallible` | tower's `timeout` on an axum router; tower-http's `TimeoutLayer` answers instead of failing |
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |

@@ -57,6 +57,9 @@
 //! Tiers of HTTP and gRPC chains may have bodies of any type, each of its own: the chain's body is one of them, and an
 //! error of one is boxed. Tiers of plain services answer with the primary's own type.
 //!
+//! A chain over a `BoxError` that a handler or a spawned task awaits by `oneshot` has to be
+//! [boxed](Fallback#boxed-errors-in-handlers-and-spawned-tasks), as a "higher-ranked lifetime error" says badly.
+//!
 //! # Tiers
 //!
 //! [`tier`](FallbackBuilder::tier) takes a service, which may have layers of its own; [`tier_fn`](FallbackBuilder::tier_fn)

@@ -23,13 +23,29 @@ use crate::core::Cause;
 /// It is ready when its primary is, and also when the primary's readiness has failed or the primary is passed over:
 /// then the call goes to the tiers. A clone copies no readiness.
 ///
-/// # Boxed errors in spawned tasks
+/// # Boxed errors in handlers and spawned tasks
 ///
-/// Where the primary fails with a [`BoxError`](crate::core::BoxError), a spawned future may call the chain
-/// (`chain.ready().await?.call(request).await`), but may not hand it to another future (`chain.oneshot(request)`): the
-/// compiler checks that one for errors of every lifetime ([rust-lang/rust#110338]), reports a "higher-ranked lifetime
-/// error", and accepts neither a chain nor tower's own `Timeout` there. A box outside the chain helps, as by tower's
-/// `ServiceBuilder::boxed_clone_sync`.
+/// Where the primary fails with a [`BoxError`](crate::core::BoxError), a future that must be `Send`, as that of an axum
+/// handler or a spawned task, may call the chain (`chain.ready().await?.call(request).await`), but may not hand it to
+/// another future (`chain.oneshot(request).await`): the compiler checks that one for errors of every lifetime
+/// ([rust-lang/rust#110338]), reports a "higher-ranked lifetime error", or that "one type is more general than the
+/// other", and accepts neither a chain nor tower's own `Timeout` there. A box outside the chain helps,
+/// `tower::util::BoxCloneSyncService::new(chain)`; `ServiceBuilder::boxed_clone_sync` asks for futures that are `Sync`
+/// too, and with axum's body they are not.
+///
+/// ```
+/// # use brownout::fallback::FallbackLayer;
+/// # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let chain = ServiceBuilder::new()
+///     .layer(FallbackLayer::for_results().safe().last("popular", |_| async { vec![1, 2, 3] })?)
+///     .service(service_fn(|user: u32| async move { Err::<Vec<u32>, _>(BoxError::from(format!("not for {user}"))) }));
+/// let chain = BoxCloneSyncService::new(chain);
+///
+/// let Ok(answer) = tokio::spawn(async move { chain.oneshot(7).await }).await?;
+/// assert_eq!(answer, [1, 2, 3]);
+/// # Ok(()) }
+/// ```
 ///
 /// [rust-lang/rust#110338]: https://github.com/rust-lang/rust/issues/110338
 pub struct Fallback<S, T, P> {
