@@ -148,7 +148,8 @@
 //! | `PartMissing` | WARN "part missing" | a part has begun to fail, with the reason, and in the log with the part's own words; also where another value stands in |
 //! | `PartReturned` | INFO "part no longer missing" | it has answered, and has not failed for 10 s; with the number of calls that lacked it |
 //!
-//! They tell of spells and not of calls, and only of parts that cover a dependency. A part that fails is also recorded as
+//! They tell of spells and not of calls, and only of parts that cover a dependency: of a part without one there is no
+//! line, even where it is required and its lack is a 503. [Cover](AggregateBuilder::covering) those first. A part that fails is also recorded as
 //! `degraded` on the current tracing span, where that has such a field.
 //!
 //! # Readiness and cancellation

@@ -59,6 +59,9 @@ pub struct ByKey<K, F> {
 
 impl CircuitBreakerLayer {
     /// A new circuit with the default policy, which guards `dependency`.
+    ///
+    /// Each call makes a circuit of its own: two clients of one dependency that should open together share one, by
+    /// clones of this layer or [`with`](Self::with).
     pub fn new(dependency: &Dependency) -> Self {
         Self::with(Circuit::new(dependency))
     }

@@ -172,7 +172,8 @@
 //! Dropping the response future, or the body that carries its ticket, abandons the call, which counts for nothing: a
 //! timeout belongs *inside* the flag, where it is a failure. A panic in the inner service is a failure.
 //!
-//! Answers of whoever stands in are [marked](crate::core::Marks), in HTTP and gRPC responses' extensions.
+//! Answers of whoever stands in are [marked](crate::core::Marks), in HTTP and gRPC responses' extensions. A flag without
+//! a [public name](FlagBuilder::public_name), of its own or of its dependency, is not in the `Degraded` header.
 //!
 //! # Falling through
 //!

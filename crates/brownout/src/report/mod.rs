@@ -33,7 +33,8 @@
 //! |---|---|
 //! | a mark before the head has left | in the header, or a gRPC answer's metadata |
 //! | a mark that comes while the body is made | in the trailers of a gRPC answer; in others nowhere |
-//! | a dependency without a public name | nowhere, but the answer is `no-store` all the same |
+//! | an answer by a layer outside of this one, or on a route that was added to the router after it | nowhere |
+//! | a dependency, or a flag, without a public name | nowhere, but the answer is `no-store` all the same |
 //! | more than 16 marks, or 1 KiB | as many as fit |
 //! | two marks of which one says all that the other says, and more | the one that says more |
 //! | a `Degraded` header in a request | nowhere: it is taken out |
