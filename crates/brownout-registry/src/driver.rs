@@ -35,7 +35,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// down while drivers are left; those stay idle, and [`Registry::drive`](crate::Registry::drive) starts a new task.
 /// Reads are right without a driver; it only makes events, callbacks and wake-ups prompt. The task also ends when the
 /// registry is dropped; a driver does not keep it alive.
-#[must_use = "dropping the driver stops the probes"]
+#[must_use = "a dropped driver stops the probes, and `let _ =` drops it at once: `let _driver = registry.drive();`"]
 pub struct Driver {
     task: Option<Arc<DriverTask>>,
 }

@@ -32,10 +32,12 @@ use crate::text::{MAX_NAME, MAX_TEXT, bounded, said};
 /// use brownout_registry::{Probe, Registry};
 ///
 /// # async fn ping() -> Result<(), std::io::Error> { Ok(()) }
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let registry = Registry::new();
 /// let search = registry.dependency("search").register()?;
 /// search.probe(Probe::new(|| async { ping().await }).interval(Duration::from_secs(10)))?;
+/// let _driver = registry.drive(); // kept for as long as the process serves; without it the dependency stays `Unknown`
 /// # Ok(())
 /// # }
 /// ```

@@ -11,7 +11,7 @@ use crate::core::caught::caught;
 use super::Metrics;
 
 /// Collects from time to time, until it is dropped. Made by [`Metrics::install`].
-#[must_use = "collecting stops when this is dropped"]
+#[must_use = "collecting stops when this is dropped, and `let _ =` drops it at once: `let _collecting = …`"]
 pub struct Collecting {
     metrics: Metrics,
     task: Option<AbortHandle>,

@@ -64,7 +64,9 @@
 //! and 4xx are neutral. What was dropped counts for nothing, so a timeout belongs *inside* the layer, where it is a failure.
 //! Latency runs to the head.
 //!
-//! For checks that do not wait for traffic, [`probe`] makes any service a probe of the registry.
+//! For checks that do not wait for traffic, [`probe`] makes any service a probe of the registry. Probes run while a
+//! [`Driver`](crate::registry::Driver) is kept. Where nobody [drives](crate::registry::Registry::drive), a dependency with a
+//! probe stays `Unknown`: `/health` warns, and `/readyz` is 503 if it was told to need it.
 //!
 //! # By default
 //!

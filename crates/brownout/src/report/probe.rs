@@ -8,12 +8,13 @@
 //! use brownout::{Registry, core::ErrIsFailure, registry::Probe, report::probe};
 //! use tower::{BoxError, service_fn};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let registry = Registry::new();
 //! # let database = service_fn(|query: &'static str| async move { Ok::<_, BoxError>(query.len()) });
 //! let users = registry.dependency("users").register()?;
 //! let check = probe::service(database, || "select 1", ErrIsFailure);
 //! users.probe(Probe::new(check).interval(Duration::from_secs(10)))?;
+//! let _driver = registry.drive(); // probes run while this is kept
 //! # Ok(()) }
 //! ```
 //!
