@@ -1,0 +1,344 @@
+//! One connection to the server that is in charge of a namespace: found, checked, and with its clock read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Cmd, PushInfo, PushKind, RedisError, Value};
+use tokio::time::{Instant, timeout};
+
+use crate::error::{Peer, RedisStoreError};
+use crate::keys::Namespace;
+use crate::reply::Reply;
+use crate::scripts::Script;
+use crate::settings::Settings;
+
+/// A connection, clones of which are the same.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    inner: MultiplexedConnection,
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) server: Arc<Server>,
+    closed: Arc<AtomicBool>,
+    pub(crate) begun: Instant,
+}
+
+/// What a server said of itself.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) version: String,
+    mode: String,
+    role: String,
+    /// Its clock, and ours at or before that moment.
+    clock: (u64, Instant),
+}
+
+/// So often we are sent on, by Sentinels or by the nodes of a cluster.
+const HOPS: u32 = 4;
+
+/// The oldest version that knows everything the scripts need.
+const OLDEST: u32 = 7;
+
+impl Connection {
+    /// Connects to the server in charge. What it pushes goes to `pushes`.
+    ///
+    /// Sentinels share the time that one operation may take, so that one that is silent does not use up all of it.
+    pub(crate) async fn open(
+        settings: &Settings,
+        pushes: Option<Arc<dyn AsyncPushSender>>,
+    ) -> Result<Self, RedisStoreError> {
+        let mut last = None;
+        let places = u32::try_from(settings.places().len()).unwrap_or(u32::MAX);
+        for client in settings.places() {
+            match Self::follow(settings, client.clone(), places, pushes.clone()).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| RedisStoreError::InvalidUrl {
+            fault: "there is no Sentinel to ask".to_owned(),
+        }))
+    }
+
+    /// Goes where it is sent on to.
+    async fn follow(
+        settings: &Settings,
+        mut client: Client,
+        places: u32,
+        pushes: Option<Arc<dyn AsyncPushSender>>,
+    ) -> Result<Self, RedisStoreError> {
+        let mut asks_sentinel = settings.primary().is_some();
+        for _hop in 0..HOPS {
+            let peer = Arc::new(peer(&client));
+            let within = settings.timeout() / places;
+            let step = Self::step(settings, &client, &peer, asks_sentinel, pushes.clone());
+            let step = timeout(within, step)
+                .await
+                .unwrap_or_else(|_| Err(peer.is_silent("connect", within)))?;
+            client = match step {
+                Step::There(connection) => return Ok(connection),
+                Step::At(host, port) => settings.server_at(&client, &host, port, &peer)?,
+            };
+            asks_sentinel = false;
+        }
+        let peer = peer(&client);
+        Err(peer.is_unsupported("it sends us on and on; ask those who run the cluster"))
+    }
+
+    async fn step(
+        settings: &Settings,
+        client: &Client,
+        peer: &Arc<Peer>,
+        asks_sentinel: bool,
+        pushes: Option<Arc<dyn AsyncPushSender>>,
+    ) -> Result<Step, RedisStoreError> {
+        let closed = Arc::new(AtomicBool::new(false));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_push_sender(watcher(&closed, pushes));
+        let begun = Instant::now();
+        let mut inner = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| peer.says(&error))?;
+        let asked = Instant::now();
+        let hello = ask(&mut inner, peer, &redis::cmd("HELLO")).await?;
+        let mut server = Server::of(&hello, asked);
+        if asks_sentinel {
+            let Some(name) = settings.primary().filter(|_| server.mode == "sentinel") else {
+                return Err(peer.is_unsupported("it is no Sentinel"));
+            };
+            return sentinel(&mut inner, peer, name).await;
+        }
+        server.check(peer)?;
+        if server.mode == "cluster"
+            && let Some((host, port)) = moved(&mut inner, peer, settings.namespace()).await?
+        {
+            return Ok(Step::At(host, port));
+        }
+        let asked = Instant::now();
+        let time = ask(&mut inner, peer, &redis::cmd("TIME")).await?;
+        server.clock = (clock(time, peer)?, asked);
+        Ok(Step::There(Self {
+            inner,
+            peer: Arc::clone(peer),
+            server: Arc::new(server),
+            closed,
+            begun,
+        }))
+    }
+
+    /// Whether it is known to be of no use any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.closed, &other.closed)
+    }
+
+    /// Sends one command.
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, RedisStoreError> {
+        ask(&mut self.inner.clone(), &self.peer, command).await
+    }
+
+    /// Follows channels. What they say goes to whom [`open`](Self::open) was told.
+    pub(crate) async fn subscribe(&self, channels: &[String]) -> Result<(), RedisStoreError> {
+        let subscribed = self.inner.clone().subscribe(channels).await;
+        subscribed.map_err(|error| self.peer.says(&error))
+    }
+
+    /// Runs a script, which the server must begin within that time from now.
+    pub(crate) async fn run(
+        &self,
+        script: &Script,
+        namespace: &Namespace,
+        within: Duration,
+        arguments: &[String],
+    ) -> Result<Reply, RedisStoreError> {
+        let latest = self.server.latest(Instant::now() + within);
+        let command = |name: &str, what: &str| {
+            let mut command = redis::cmd(name);
+            command.arg(what).arg(1).arg(namespace.meta()).arg(latest);
+            command.arg(arguments);
+            command
+        };
+        let mut inner = self.inner.clone();
+        let known = command("EVALSHA", &script.digest);
+        let answer = match inner
+            .send_packed_command(&known)
+            .await
+            .and_then(Value::extract_error)
+        {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                ask(&mut inner, &self.peer, &command("EVAL", script.code)).await
+            }
+            answer => answer.map_err(|error| self.peer.says(&error)),
+        };
+        Reply::new(answer?, &self.peer)
+    }
+}
+
+/// Where a connection has led.
+enum Step {
+    There(Connection),
+    At(String, u16),
+}
+
+impl Server {
+    fn of(hello: &Value, at: Instant) -> Self {
+        let field = |wanted: &str| {
+            let pairs = match hello {
+                Value::Map(pairs) => pairs.as_slice(),
+                _ => &[],
+            };
+            let found = pairs.iter().find(|(name, _)| text(name) == Some(wanted));
+            found
+                .and_then(|(_, value)| text(value))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            version: field("version"),
+            mode: field("mode"),
+            role: field("role"),
+            clock: (0, at),
+        }
+    }
+
+    fn check(&self, peer: &Peer) -> Result<(), RedisStoreError> {
+        let major = self.version.split('.').next().unwrap_or_default();
+        if major.parse::<u32>().ok().is_none_or(|major| major < OLDEST) {
+            return Err(RedisStoreError::TooOld {
+                address: peer.address.clone(),
+                version: self.version.chars().take(32).collect(),
+            });
+        }
+        if self.mode == "sentinel" {
+            let detail = "it is a Sentinel; name it in `sentinels`, and the primary in the URL";
+            return Err(peer.is_unsupported(detail));
+        }
+        if self.role == "replica" || self.role == "slave" {
+            return Err(RedisStoreError::TakesNoWrites {
+                address: peer.address.clone(),
+                detail: "it is a replica; give the address of its primary".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What its clock shows at that moment, or a little more: by as much as it took to read it.
+    fn latest(&self, at: Instant) -> u64 {
+        let (clock, read) = self.clock;
+        let since = at.saturating_duration_since(read).as_millis();
+        clock.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+}
+
+/// Notes that the connection has ended, and passes on what else is pushed.
+fn watcher(
+    closed: &Arc<AtomicBool>,
+    pushes: Option<Arc<dyn AsyncPushSender>>,
+) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
+    let closed = Arc::clone(closed);
+    move |info| {
+        if info.kind == PushKind::Disconnection {
+            closed.store(true, Ordering::Release);
+        }
+        match &pushes {
+            Some(pushes) => pushes.send(info),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn ask(
+    inner: &mut MultiplexedConnection,
+    peer: &Peer,
+    command: &Cmd,
+) -> Result<Value, RedisStoreError> {
+    let answer = inner.send_packed_command(command).await;
+    answer
+        .and_then(Value::extract_error)
+        .map_err(|error| peer.says(&error))
+}
+
+/// Where the Sentinel says that the primary is.
+async fn sentinel(
+    inner: &mut MultiplexedConnection,
+    peer: &Peer,
+    name: &str,
+) -> Result<Step, RedisStoreError> {
+    let mut command = redis::cmd("SENTINEL");
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+    if let Value::Array(parts) = ask(inner, peer, &command).await?
+        && let [host, port] = &parts[..]
+        && let (Some(host), Some(port)) = (text(host), text(port))
+        && let Ok(port) = port.parse()
+    {
+        return Ok(Step::At(host.to_owned(), port));
+    }
+    Err(peer.is_unsupported(format!("this Sentinel knows no primary `{name}`")))
+}
+
+/// Where in the cluster the namespace is, if not here.
+async fn moved(
+    inner: &mut MultiplexedConnection,
+    peer: &Peer,
+    namespace: &Namespace,
+) -> Result<Option<(String, u16)>, RedisStoreError> {
+    let mut command = redis::cmd("HMGET");
+    command.arg(namespace.meta()).arg("format");
+    let answer = inner.send_packed_command(&command).await;
+    match answer.and_then(Value::extract_error) {
+        Err(error) => match place(&error) {
+            Some(place) => Ok(Some(place)),
+            // Of another type, say: scripts will find that out.
+            None if error.code() == Some("WRONGTYPE") => Ok(None),
+            None => Err(peer.says(&error)),
+        },
+        Ok(_) => Ok(None),
+    }
+}
+
+fn place(error: &RedisError) -> Option<(String, u16)> {
+    let (address, _slot) = error.redirect_node()?;
+    let (host, port) = address.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+}
+
+fn clock(time: Value, peer: &Peer) -> Result<u64, RedisStoreError> {
+    let (seconds, micros): (u64, u64) =
+        redis::from_redis_value(time).map_err(|error| peer.says(&error.into()))?;
+    Ok(seconds.saturating_mul(1_000).saturating_add(micros / 1_000))
+}
+
+pub(crate) fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn peer(client: &Client) -> Peer {
+    let info = client.get_connection_info();
+    let user = info.redis_settings().username().unwrap_or("default");
+    Peer {
+        address: info.addr().to_string(),
+        user: user.to_owned(),
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("server", &self.server)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,318 @@
+//! What can be wrong with a server, or with how it is reached.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use brownout_registry::fleet::{StoreError, StoreErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::keys::NAMESPACE_RULE;
+
+/// Why a [`RedisStore`](crate::RedisStore) cannot be made, or an operation on it failed: what, where, and what to do.
+///
+/// None of them holds a password. Operations of [`FleetStore`](brownout_registry::fleet::FleetStore) give them as
+/// [`StoreError`], with the same text as its private detail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedisStoreError {
+    /// The URL cannot be used. It is not repeated here, because a password may be in it.
+    InvalidUrl {
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// No namespace was named.
+    NoNamespace,
+    /// The namespace cannot be part of a key.
+    InvalidNamespace {
+        /// What was given, cut off after 64 characters.
+        given: String,
+    },
+    /// A setting is outside its range.
+    Invalid {
+        /// The field: `timeout` or `silence`.
+        field: &'static str,
+        /// What the field allows.
+        allowed: &'static str,
+    },
+    /// The server cannot be reached, or the connection to it broke.
+    Unreachable {
+        /// Of the server.
+        address: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The server did not answer in time.
+    TimedOut {
+        /// Of the server.
+        address: String,
+        /// What it was asked for.
+        doing: &'static str,
+        /// How long that may take.
+        within: Duration,
+    },
+    /// The server knows no such user, or not by this password.
+    WrongPassword {
+        /// Of the server.
+        address: String,
+        /// The user's name.
+        user: String,
+    },
+    /// The user may not do what is needed.
+    MissingRight {
+        /// Of the server.
+        address: String,
+        /// The user's name.
+        user: String,
+        /// Which right it is, in the server's words.
+        detail: String,
+    },
+    /// The server is older than version 7.
+    TooOld {
+        /// Of the server.
+        address: String,
+        /// Its version, as far as it says.
+        version: String,
+    },
+    /// The server is of another kind than was expected.
+    Unsupported {
+        /// Of the server.
+        address: String,
+        /// What it is.
+        detail: String,
+    },
+    /// The server takes no writes: it is a replica, it is out of memory, or it cannot save.
+    TakesNoWrites {
+        /// Of the server.
+        address: String,
+        /// What it said.
+        detail: String,
+    },
+    /// The namespace holds as much as it may.
+    Full {
+        /// Of the server.
+        address: String,
+        /// How many values there may be.
+        limit: String,
+    },
+    /// A key or a message of the namespace is not ours, or is damaged.
+    Damaged {
+        /// Which key or channel.
+        key: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A key or a message of the namespace was written by a newer version.
+    Newer {
+        /// Which key or channel.
+        key: String,
+        /// The number of its format.
+        format: String,
+    },
+    /// The command reached the server when it had been given up; the server has not run it.
+    Late {
+        /// Of the server.
+        address: String,
+    },
+    /// Anything else.
+    Other {
+        /// Of the server.
+        address: String,
+        /// What it said.
+        detail: String,
+    },
+}
+
+/// Whom an error is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) address: String,
+    pub(crate) user: String,
+}
+
+impl RedisStoreError {
+    /// What kind of trouble it is.
+    pub const fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Unreachable { .. } => StoreErrorKind::Unreachable,
+            Self::TimedOut { .. } | Self::Late { .. } => StoreErrorKind::TimedOut,
+            Self::WrongPassword { .. } | Self::MissingRight { .. } => StoreErrorKind::Refused,
+            Self::TooOld { .. } | Self::Unsupported { .. } | Self::Newer { .. } => {
+                StoreErrorKind::Unsupported
+            }
+            Self::TakesNoWrites { .. } | Self::Full { .. } => StoreErrorKind::Full,
+            Self::Damaged { .. } => StoreErrorKind::Damaged,
+            Self::InvalidUrl { .. }
+            | Self::NoNamespace
+            | Self::InvalidNamespace { .. }
+            | Self::Invalid { .. }
+            | Self::Other { .. } => StoreErrorKind::Other,
+        }
+    }
+
+    /// Whether it says that the connection is of no further use.
+    pub(crate) const fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::TakesNoWrites { .. }
+                | Self::Unsupported { .. }
+                | Self::WrongPassword { .. }
+        )
+    }
+}
+
+impl Peer {
+    /// What the client's error says of this peer.
+    pub(crate) fn says(&self, error: &RedisError) -> RedisStoreError {
+        let address = self.address.clone();
+        let detail = words(error);
+        match (error.kind(), error.code()) {
+            (ErrorKind::Server(ServerErrorKind::NoPerm), _) => RedisStoreError::MissingRight {
+                address,
+                user: self.user.clone(),
+                detail,
+            },
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
+                RedisStoreError::WrongPassword {
+                    address,
+                    user: self.user.clone(),
+                }
+            }
+            // Scripts say so in words of their own.
+            _ if detail.contains("The user executing the script can't") => {
+                RedisStoreError::MissingRight {
+                    address,
+                    user: self.user.clone(),
+                    detail,
+                }
+            }
+            (ErrorKind::RESP3NotSupported, _) => RedisStoreError::TooOld {
+                address,
+                version: "before 6".to_owned(),
+            },
+            _ if error.is_cluster_error() => RedisStoreError::Unsupported { address, detail },
+            (ErrorKind::Server(ServerErrorKind::ReadOnly), _)
+            | (_, Some("OOM" | "MISCONF" | "NOREPLICAS")) => {
+                RedisStoreError::TakesNoWrites { address, detail }
+            }
+            (ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown), _) => {
+                RedisStoreError::Unreachable { address, detail }
+            }
+            (ErrorKind::Io, _) => RedisStoreError::Unreachable { address, detail },
+            (ErrorKind::Parse, _) => RedisStoreError::Unsupported {
+                address,
+                detail: format!("it does not speak Redis's protocol ({detail})"),
+            },
+            _ if error.is_unrecoverable_error() => RedisStoreError::Unreachable { address, detail },
+            _ => RedisStoreError::Other { address, detail },
+        }
+    }
+
+    pub(crate) fn is_silent(&self, doing: &'static str, within: Duration) -> RedisStoreError {
+        RedisStoreError::TimedOut {
+            address: self.address.clone(),
+            doing,
+            within,
+        }
+    }
+
+    pub(crate) fn has_hung_up(&self) -> RedisStoreError {
+        RedisStoreError::Unreachable {
+            address: self.address.clone(),
+            detail: "it has closed the connection".to_owned(),
+        }
+    }
+
+    pub(crate) fn is_unsupported(&self, detail: impl Into<String>) -> RedisStoreError {
+        RedisStoreError::Unsupported {
+            address: self.address.clone(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// What a server said, without the client's own decoration.
+fn words(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some("ERR"), Some(detail)) => detail.to_owned(),
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    }
+}
+
+impl fmt::Display for RedisStoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidUrl { fault } => write!(
+                f,
+                "redis URL: {fault}; it is written redis://user:password@host:port/database"
+            ),
+            Self::NoNamespace => write!(f, "redis: no namespace; name one of {NAMESPACE_RULE}"),
+            Self::InvalidNamespace { given } => {
+                write!(f, "redis namespace {given:?}: it takes {NAMESPACE_RULE}")
+            }
+            Self::Invalid { field, allowed } => write!(f, "redis: {field} takes {allowed}"),
+            Self::Unreachable { address, detail } => {
+                write!(f, "redis {address} cannot be reached: {detail}")
+            }
+            Self::TimedOut {
+                address,
+                doing,
+                within,
+            } => write!(
+                f,
+                "redis {address}: no answer to `{doing}` within {within:?}"
+            ),
+            Self::WrongPassword { address, user } => write!(
+                f,
+                "redis {address} refuses user `{user}`: wrong or missing password, or the user is unknown or off; check \
+                 the URL and the server's ACL"
+            ),
+            Self::MissingRight {
+                address,
+                user,
+                detail,
+            } => write!(
+                f,
+                "redis {address}: user `{user}` lacks a right that brownout-redis documents: {detail}"
+            ),
+            Self::TooOld { address, version } => write!(
+                f,
+                "redis {address} is of version {version}; Redis 7 or Valkey 7.2 is needed, or newer"
+            ),
+            Self::Unsupported { address, detail } => {
+                write!(f, "redis {address} cannot be used: {detail}")
+            }
+            Self::TakesNoWrites { address, detail } => {
+                write!(f, "redis {address} takes no writes: {detail}")
+            }
+            Self::Full { address, limit } => write!(
+                f,
+                "redis {address}: the namespace holds {limit} already, which is the most; let some expire"
+            ),
+            Self::Damaged { key, fault } => write!(
+                f,
+                "redis key {key}: {fault}; delete it, or use a namespace of your own"
+            ),
+            Self::Newer { key, format } => write!(
+                f,
+                "redis key {key} has format {format}, of a newer brownout-redis; update this replica"
+            ),
+            Self::Late { address } => write!(
+                f,
+                "redis {address}: the command came too late and was not run; the server stood still or its clock was set"
+            ),
+            Self::Other { address, detail } => write!(f, "redis {address}: {detail}"),
+        }
+    }
+}
+
+impl Error for RedisStoreError {}
+
+impl From<RedisStoreError> for StoreError {
+    fn from(error: RedisStoreError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}

@@ -1,0 +1,103 @@
+-- Adds up outcomes and trips flags. ARGV: latest, how long the state is kept, most values, replica, quorum; then for
+-- each flag its name, successes, failures, and of its rule the errors, the length of a sub-bucket in ms, the least
+-- share of errors in billionths, and how long a trip lasts in ms.
+local FIELDS, BUCKETS = 7, 12
+local present, fault = state()
+if fault then
+  return fault
+end
+if not present.epoch then
+  return { 'none', int(now) }
+end
+local replica, quorum = 'r:' .. ARGV[4], tonumber(ARGV[5])
+
+-- Whether the outcomes within a window are too bad.
+local function too_much(window, bucket, at)
+  local calls, failures, failing, named = 0, 0, {}, 0
+  for number = bucket - BUCKETS + 1, bucket do
+    local fields = redis.call('HGETALL', window .. int(number))
+    for field = 1, #fields, 2 do
+      local name, value = fields[field], fields[field + 1]
+      if name == 'ok' then
+        calls = calls + (tonumber(value) or 0)
+      elseif name == 'err' then
+        failures = failures + (tonumber(value) or 0)
+      elseif not failing[name] then
+        failing[name], named = true, named + 1
+      end
+    end
+  end
+  calls = calls + failures
+  if failures < tonumber(ARGV[at + 3]) or failures * 1000000000 < calls * tonumber(ARGV[at + 5]) then
+    return false
+  end
+  local live = redis.call('ZCOUNT', root .. ':replicas', '(' .. int(now), '+inf')
+  return named >= math.min(quorum, live)
+end
+
+local function count(at)
+  local member = 't:' .. ARGV[at]
+  local trip = redis.call('GETRANGE', root .. ':' .. member, 0, 99)
+  if string.match(trip, '^1 (%d+) ') == present.epoch then
+    return nil
+  end
+  local format = string.match(trip, '^(%d+) ')
+  if format and format ~= '1' then
+    return { 'newer', int(now), root .. ':' .. member, format }
+  end
+  local window = root .. ':w:' .. ARGV[at] .. ':' .. ARGV[at + 4] .. ':'
+  local bucket = math.floor(now / tonumber(ARGV[at + 4]))
+  local key = window .. int(bucket)
+  if ARGV[at + 1] ~= '0' then
+    redis.call('HINCRBY', key, 'ok', ARGV[at + 1])
+  end
+  if ARGV[at + 2] ~= '0' then
+    redis.call('HINCRBY', key, 'err', ARGV[at + 2])
+    -- More names than the quorum are of no use.
+    if redis.call('HLEN', key) <= quorum + 2 then
+      redis.call('HSET', key, replica, '1')
+    end
+  end
+  keep(key, tonumber(ARGV[at + 4]) * (BUCKETS + 1))
+  -- Successes alone make nothing worse.
+  if ARGV[at + 2] == '0' or not too_much(window, bucket, at) then
+    return nil
+  end
+  local free, crowded = room(ARGV[3])
+  if crowded then
+    return crowded
+  end
+  if free < 1 then
+    return { 'full', int(now), ARGV[3] }
+  end
+  for number = bucket - BUCKETS + 1, bucket do
+    redis.call('DEL', window .. int(number))
+  end
+  local ms = tonumber(ARGV[at + 6])
+  set(present, member, ms, '')
+  keep(KEYS[1], math.max(tonumber(ARGV[2]), ms))
+end
+
+local answer = { 'ok', int(now) }
+for at = 6, #ARGV, FIELDS do
+  -- A flag whose keys are damaged must not keep the others from being counted.
+  local done, reply = pcall(count, at)
+  if not done then
+    local place = root .. ':t:' .. ARGV[at] .. ' or ' .. root .. ':w:' .. ARGV[at] .. ':*'
+    reply = bad(place, type(reply) == 'table' and reply or { err = tostring(reply) })
+    if reply.err then
+      -- Of no key, but of us all: a right that is missing, say. What was set is told all the same.
+      if #lines > 0 then
+        publish(present)
+      end
+      return reply
+    end
+  end
+  if reply then
+    answer = reply
+  end
+end
+if #lines > 0 then
+  publish(present)
+end
+return answer

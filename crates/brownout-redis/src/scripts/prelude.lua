@@ -1,0 +1,56 @@
+-- What every script begins with. ARGV[1] is the latest moment, in ms of this server's clock, at which it may still run.
+local root = string.sub(KEYS[1], 1, -6) -- without ':meta'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- A number in digits: Lua would write large ones with an exponent.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- Nobody waits any more for a command that lay in a socket while this server was stopped.
+if now > tonumber(ARGV[1]) then
+  return { 'late', int(now) }
+end
+
+-- An answer for what is in our place and is not ours; anything else that went wrong is raised.
+local function bad(key, fault)
+  if type(fault) ~= 'table' then
+    return { 'bad', int(now), key, fault }
+  end
+  if string.find(fault.err, '^WRONGTYPE') then
+    return { 'bad', int(now), key, 'it is of another type' }
+  end
+  return fault
+end
+
+local function failed(reply)
+  return type(reply) == 'table' and reply.err ~= nil
+end
+
+-- The state, or an answer that says what is wrong with it. Without an epoch, there is none yet.
+local function state()
+  local meta = redis.pcall('HMGET', KEYS[1], 'format', 'epoch', 'revision')
+  if failed(meta) then
+    return nil, bad(KEYS[1], meta)
+  end
+  if not meta[1] and not meta[2] and not meta[3] then
+    return {}
+  end
+  if meta[1] and meta[1] ~= '1' and string.find(meta[1], '^%d+$') then
+    return nil, { 'newer', int(now), KEYS[1], meta[1] }
+  end
+  if meta[1] ~= '1' or not string.find(meta[2] or '', '^%d+$') or not string.find(meta[3] or '', '^%d+$') then
+    return nil, bad(KEYS[1], 'it holds no epoch and revision')
+  end
+  return { epoch = meta[2], revision = meta[3] }
+end
+
+-- Keeps a key for at least so long.
+local function keep(key, ms)
+  if redis.call('PTTL', key) < 0 then
+    redis.call('PEXPIRE', key, int(ms))
+  else
+    redis.call('PEXPIRE', key, int(ms), 'GT')
+  end
+end

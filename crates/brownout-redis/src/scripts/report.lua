@@ -1,0 +1,22 @@
+-- Keeps a replica's summary. ARGV: latest, how long the state is kept, most replicas, replica, how long, the summary.
+local present, fault = state()
+if fault then
+  return fault
+end
+local index, key, ms = root .. ':replicas', root .. ':r:' .. ARGV[4], tonumber(ARGV[5])
+local expired = redis.pcall('ZREMRANGEBYSCORE', index, '-inf', int(now))
+if failed(expired) then
+  return bad(index, expired)
+end
+if not redis.call('ZSCORE', index, ARGV[4]) and redis.call('ZCARD', index) >= tonumber(ARGV[3]) then
+  return { 'full', int(now), ARGV[3] }
+end
+local untl = int(now + ms)
+redis.call('SET', key, '1 ' .. untl .. ' ' .. ARGV[6], 'PX', ARGV[5])
+redis.call('ZADD', index, untl, ARGV[4])
+keep(index, ms)
+-- The state lives on while any replica does.
+if present.epoch then
+  keep(KEYS[1], tonumber(ARGV[2]))
+end
+return { 'ok', int(now) }

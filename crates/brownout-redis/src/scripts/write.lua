@@ -1,0 +1,65 @@
+-- Writes stacks by compare-and-set. ARGV: latest, how long the state is kept, most values; then for each stack its
+-- target, the expected epoch and revision (empty: none), how long it is kept, and the entries.
+local FIELDS = 5
+local present, fault = state()
+if fault then
+  return fault
+end
+if not present.epoch then
+  return { 'none', int(now) }
+end
+local free, crowded = room(ARGV[3])
+if crowded then
+  return crowded
+end
+
+-- Everything is looked at before anything is written, so that what is damaged leaves nothing half done.
+local wanted, seen, added = {}, {}, 0
+for at = 4, #ARGV, FIELDS do
+  local member = 'o:' .. ARGV[at]
+  local key = root .. ':' .. member
+  local head = redis.pcall('GETRANGE', key, 0, 99)
+  if failed(head) then
+    return bad(key, head)
+  end
+  local epoch, revision = '', ''
+  if head ~= '' then
+    local format, its_epoch, its_revision = string.match(head, '^(%d+) (%d+) (%d+) %d+ ')
+    if format and format ~= '1' then
+      return { 'newer', int(now), key, format }
+    end
+    if not format then
+      return bad(key, 'it does not begin as our values do')
+    end
+    -- A value of another epoch is one that the store has lost together with its state.
+    if its_epoch == present.epoch then
+      epoch, revision = its_epoch, its_revision
+    end
+  end
+  local granted = not seen[member] and epoch == ARGV[at + 1] and revision == ARGV[at + 2]
+  if granted then
+    seen[member] = true
+    if epoch == '' then
+      added = added + 1
+    end
+  end
+  wanted[#wanted + 1] = granted
+end
+if added > free then
+  return { 'full', int(now), ARGV[3] }
+end
+
+local answer = { 'ok', int(now), present.epoch, '' }
+for number, granted in ipairs(wanted) do
+  local at = 4 + (number - 1) * FIELDS
+  if granted then
+    set(present, 'o:' .. ARGV[at], tonumber(ARGV[at + 3]), ARGV[at + 4])
+    keep(KEYS[1], math.max(tonumber(ARGV[2]), tonumber(ARGV[at + 3])))
+  end
+  answer[#answer + 1] = granted and 1 or 0
+end
+if #lines > 0 then
+  publish(present)
+end
+answer[4] = present.revision
+return answer

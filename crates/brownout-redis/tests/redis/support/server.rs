@@ -1,0 +1,167 @@
+//! A redis-server of a test's own.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A server on a free port of the loopback interface, which keeps nothing and dies with its handle.
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+    options: Vec<String>,
+}
+
+/// How long a server may take to come up on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A server with further options, such as `["--maxmemory", "2mb"]`.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        // Somebody else can take a port between our looking and the server's asking for it.
+        for _attempt in 0..5 {
+            let port = free_port();
+            let mut child = spawn(port, folder.path(), &options);
+            if comes_up(&mut child, port) {
+                return Self {
+                    child,
+                    port,
+                    folder,
+                    options,
+                };
+            }
+        }
+        let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        panic!("redis-server does not come up with {options:?}:\n{log}");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Sends a command, and gives the answer as the server wrote it.
+    pub(crate) fn run(&self, command: &[&str]) -> String {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("connect");
+        ask(&mut socket, command)
+    }
+
+    /// Stops it, as a machine does that has run out of everything; connections stay.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("the server was alive");
+        self.child.wait().expect("the server has ended");
+    }
+
+    /// Starts it on the same port, empty.
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(self.port, self.folder.path(), &self.options);
+        assert!(comes_up(&mut self.child, self.port), "it comes up again");
+    }
+
+    /// How many connections it has accepted, this one left out.
+    pub(crate) fn connections(&self) -> u64 {
+        let info = self.run(&["INFO", "stats"]);
+        let field = info
+            .lines()
+            .find_map(|line| line.strip_prefix("total_connections_received:"));
+        field.expect("the field is there").trim().parse().unwrap()
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.expect("there is a shell").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed already; SIGKILL also ends one that is paused.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
+    let spawned = Command::new("redis-server")
+        .args(["--port", &port.to_string()])
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--daemonize", "no", "--logfile", "log"])
+        .arg("--dir")
+        .arg(folder)
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    match spawned {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound => panic!(
+            "these tests start servers of their own, and there is no `redis-server` on PATH: `cargo xtask test` installs \
+             it on Debian; elsewhere install Redis 7 or newer"
+        ),
+        Err(error) => panic!("redis-server cannot be started: {error}"),
+    }
+}
+
+/// Whether it answers, which one does not that has found its port taken.
+fn comes_up(child: &mut Child, port: u16) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if child.try_wait().expect("it is our child").is_some() {
+            return false;
+        }
+        if let Ok(mut socket) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+            // Whatever it says, a password asked for included, it is up; while it loads it says so.
+            if !ask(&mut socket, &["PING"]).contains("LOADING") {
+                return true;
+            }
+        }
+        // The server is a process of its own: there is nothing to be woken by.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+fn ask(socket: &mut TcpStream, command: &[&str]) -> String {
+    let mut sent = format!("*{}\r\n", command.len());
+    for part in command {
+        sent += &format!("${}\r\n{part}\r\n", part.len());
+    }
+    sent += "*1\r\n$4\r\nQUIT\r\n";
+    if socket.write_all(sent.as_bytes()).is_err() {
+        return String::new();
+    }
+    let mut answer = Vec::new();
+    // The server hangs up after QUIT.
+    let _end = socket.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    answer.trim_end_matches("+OK\r\n").trim_end().to_owned()
+}
