@@ -201,9 +201,15 @@ impl Peer {
                 RedisStoreError::Unreachable { address, detail }
             }
             (ErrorKind::Io, _) => RedisStoreError::Unreachable { address, detail },
+            (ErrorKind::Parse, _) if detail.contains("end of input") => {
+                RedisStoreError::Unreachable {
+                    address,
+                    detail: "the connection broke in the middle of an answer".to_owned(),
+                }
+            }
             (ErrorKind::Parse, _) => RedisStoreError::Unsupported {
                 address,
-                detail: format!("it does not speak Redis's protocol ({detail})"),
+                detail: "what listens there does not speak Redis's protocol".to_owned(),
             },
             _ if error.is_unrecoverable_error() => RedisStoreError::Unreachable { address, detail },
             _ => RedisStoreError::Other { address, detail },

@@ -43,6 +43,12 @@ const TOOLS: &[Tool] = &[
         reason: "puts servers under load, to see what a stack leaves of their requests per second",
     },
     Tool {
+        program: "redis-server",
+        source: Source::Apt("redis-server"),
+        needed_by: &["test"],
+        reason: "is what the fleet's store is tested with; the tests start servers of their own",
+    },
+    Tool {
         program: "cargo-deny",
         source: Source::Cargo {
             name: "cargo-deny",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use brownout_registry::fleet::{Change, Stack, StackEntry, StoreTime, Trip, Version, limits};
-use brownout_registry::{OverrideValue, Target};
+use brownout_registry::{FleetOverrideId, OverrideValue, Target};
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, NOT_OURS, is_name, is_text, next, parts};
@@ -25,7 +25,7 @@ struct Entry<'a> {
 pub(crate) fn entries(entries: &[StackEntry]) -> String {
     let entry = |entry: &StackEntry| {
         let entry = Entry {
-            id: entry.id,
+            id: entry.id.as_u64(),
             value: entry.value.as_str().into(),
             actor: (&*entry.actor).into(),
             reason: (&*entry.reason).into(),
@@ -87,7 +87,7 @@ fn stack(target: &Target, payload: &str) -> Result<Vec<StackEntry>, Fault> {
         }
         let value = OverrideValue::named(target, &entry.value);
         Ok(StackEntry {
-            id: entry.id,
+            id: FleetOverrideId::from_u64(entry.id),
             value: value.ok_or(Fault::Damaged("it imposes what this version does not know"))?,
             actor: entry.actor.into(),
             reason: entry.reason.into(),

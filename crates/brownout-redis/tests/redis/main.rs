@@ -4,9 +4,13 @@
     clippy::unwrap_used,
     reason = "a test that unwraps says that something is wrong"
 )]
+#![allow(clippy::panic, reason = "a test that panics says what is wrong")]
 
 mod conformance;
+mod damage;
 mod outages;
+mod places;
+mod rights;
 mod support;
 mod traps;
 mod trouble;

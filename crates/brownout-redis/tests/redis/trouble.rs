@@ -1,1 +1,172 @@
+//! What is wrong with a server, an address or a user is said once, clearly, and without a password.
 
+use std::time::Duration;
+
+use brownout_redis::{RedisStore, RedisStoreError};
+use brownout_registry::fleet::{FleetStore, StoreErrorKind};
+
+use crate::support::{
+    Fake, Server, builder, flag, hello, kind, replica, said, soon, stack, store, summary, written,
+};
+
+#[test]
+fn what_is_wrong_with_a_url_is_said_without_the_url() {
+    let urls = [
+        "",
+        "hunter2",
+        "localhost:6379",
+        "http://user:hunter2@localhost",
+        "redis://user:hunter2@",
+        "redis://user:hunter2@host:port",
+        "redis://user:hunter2@host:99999",
+        "redis://user:hunter2@host/hunter2",
+        "redis://user:hunter2@0.0.0.0:6379",
+        "redis://user:hunter2@host?protocol=hunter2",
+        "redis://user:hunter2@ho st",
+    ];
+    for url in urls {
+        let error = builder(url).build().unwrap_err();
+        let said = error.to_string();
+        assert!(
+            matches!(error, RedisStoreError::InvalidUrl { .. }),
+            "{url}: {said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        assert!(!format!("{:?}", builder(url)).contains("hunter2"));
+    }
+    let made = builder("redis://user:hunter2@localhost").build().unwrap();
+    assert!(!format!("{made:?}").contains("hunter2"), "{made:?}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_by_name() {
+    let url = "redis://localhost";
+    let nameless = RedisStore::builder(url).build().unwrap_err();
+    assert_eq!(nameless, RedisStoreError::NoNamespace);
+    let error = builder(url).namespace("a:b").build().unwrap_err();
+    assert!(error.to_string().contains("\"a:b\""), "{error}");
+    for (error, field) in [
+        (builder(url).timeout(Duration::ZERO).build(), "timeout"),
+        (builder(url).silence(Duration::MAX).build(), "silence"),
+        (builder(url).sentinels([""; 0]).build(), "sentinels"),
+    ] {
+        let error = error.unwrap_err();
+        assert!(matches!(error, RedisStoreError::Invalid { field: it, .. } if it == field));
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn tls_without_its_feature_is_refused_when_the_store_is_made() {
+    let error = builder("rediss://localhost").build().unwrap_err();
+    assert!(error.to_string().contains("feature `tls`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_named_with_the_user_and_not_shown() {
+    let server = Server::with(&["--requirepass", "correct"]);
+    for (credentials, user) in [
+        (":hunter2@", "default"),
+        ("shop:hunter2@", "shop"),
+        ("", "default"),
+    ] {
+        let url = format!("redis://{credentials}127.0.0.1:{}", server.port());
+        let picture = store(&url).picture().await;
+        assert_eq!(kind(&picture), StoreErrorKind::Refused, "{url}");
+        let said = said(picture);
+        let named = format!("`{user}`");
+        assert!(said.contains(&named) && said.contains("password"), "{said}");
+        assert!(said.contains(&server.port().to_string()), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let url = format!("redis://:correct@127.0.0.1:{}", server.port());
+    store(&url).picture().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_listens_is_unreachable_and_named() {
+    let mut server = Server::start();
+    server.kill();
+    let picture = store(&server.url()).picture().await;
+    assert_eq!(kind(&picture), StoreErrorKind::Unreachable);
+    let said = said(picture);
+    let address = format!("127.0.0.1:{}", server.port());
+    assert!(
+        said.contains(&address) && said.contains("refused"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_told_from_one_that_is_away() {
+    let six = Fake::answering(|_| hello("6.2.14")).await;
+    let five = Fake::answering(|_| {
+        "-ERR unknown command `HELLO`, with args beginning with: `3`, \r\n".to_owned()
+    })
+    .await;
+    for (fake, version) in [(six, "6.2.14"), (five, "before 6")] {
+        let picture = store(&fake.url()).picture().await;
+        assert_eq!(kind(&picture), StoreErrorKind::Unsupported);
+        let said = said(picture);
+        assert!(said.contains(version) && said.contains("Redis 7"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_redis_at_all_is_not_supported() {
+    let web = Fake::answering(|_| "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()).await;
+    let picture = store(&web.url()).picture().await;
+    assert_eq!(kind(&picture), StoreErrorKind::Unsupported, "{picture:?}");
+    let odd = Fake::answering(|command| match command[0].as_str() {
+        "HELLO" => hello("7.4.0"),
+        "TIME" => "*2\r\n$1\r\n5\r\n$1\r\n0\r\n".to_owned(),
+        _ => "+OK\r\n".to_owned(),
+    })
+    .await;
+    let picture = store(&odd.url()).picture().await;
+    assert_eq!(kind(&picture), StoreErrorKind::Unsupported, "{picture:?}");
+}
+
+#[tokio::test]
+async fn a_replica_of_the_server_is_refused_as_it_takes_no_writes() {
+    let (server, copy) = (Server::start(), Server::start());
+    let port = server.port().to_string();
+    assert_eq!(copy.run(&["REPLICAOF", "127.0.0.1", &port]), "+OK");
+    let picture = store(&copy.url()).picture().await;
+    assert_eq!(kind(&picture), StoreErrorKind::Full);
+    assert!(said(picture).contains("replica"));
+}
+
+#[tokio::test]
+async fn a_server_that_becomes_a_replica_is_left() {
+    let (server, other) = (Server::start(), Server::start());
+    let shop = store(&server.url());
+    written(&shop, stack(flag("search"), None, &[1])).await;
+    let port = other.port().to_string();
+    assert_eq!(server.run(&["REPLICAOF", "127.0.0.1", &port]), "+OK");
+    let write = shop.write(vec![stack(flag("other"), None, &[1])]).await;
+    assert_eq!(kind(&write), StoreErrorKind::Full, "{write:?}");
+    assert_eq!(server.run(&["REPLICAOF", "NO", "ONE"]), "+OK");
+    soon(async || shop.write(vec![stack(flag("other"), None, &[1])]).await).await;
+}
+
+#[tokio::test]
+async fn a_server_out_of_memory_takes_no_writes_and_is_still_read() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    let before = written(&shop, stack(flag("search"), None, &[1])).await;
+    assert_eq!(server.run(&["CONFIG", "SET", "maxmemory", "1"]), "+OK");
+    let write = shop.write(vec![stack(flag("other"), None, &[1])]).await;
+    assert_eq!(kind(&write), StoreErrorKind::Full);
+    assert!(said(write).contains("OOM"));
+    let report = shop.report(summary("one"), Duration::from_secs(1)).await;
+    assert_eq!(kind(&report), StoreErrorKind::Full);
+    let picture = soon(async || shop.picture().await).await;
+    assert_eq!((picture.version, picture.stacks.len()), (before, 1));
+    let mut changes = soon(async || shop.subscribe(&replica("one")).await).await;
+
+    assert_eq!(server.run(&["CONFIG", "SET", "maxmemory", "0"]), "+OK");
+    soon(async || shop.write(vec![stack(flag("other"), None, &[1])]).await).await;
+    crate::support::change(&mut changes).await;
+}

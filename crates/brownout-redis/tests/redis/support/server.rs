@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::fake::bulk;
+
 /// A server on a free port of the loopback interface, which keeps nothing and dies with its handle.
 pub(crate) struct Server {
     child: Child,
@@ -31,7 +33,7 @@ impl Server {
         let folder = tempfile::tempdir().expect("a folder for the server");
         // Somebody else can take a port between our looking and the server's asking for it.
         for _attempt in 0..5 {
-            let port = free_port();
+            let port = Self::free_port();
             let mut child = spawn(port, folder.path(), &options);
             if comes_up(&mut child, port) {
                 return Self {
@@ -44,6 +46,12 @@ impl Server {
         }
         let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         panic!("redis-server does not come up with {options:?}:\n{log}");
+    }
+
+    /// One that nobody listens on, at the moment.
+    pub(crate) fn free_port() -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener.local_addr().expect("an address").port()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -80,15 +88,6 @@ impl Server {
         assert!(comes_up(&mut self.child, self.port), "it comes up again");
     }
 
-    /// How many connections it has accepted, this one left out.
-    pub(crate) fn connections(&self) -> u64 {
-        let info = self.run(&["INFO", "stats"]);
-        let field = info
-            .lines()
-            .find_map(|line| line.strip_prefix("total_connections_received:"));
-        field.expect("the field is there").trim().parse().unwrap()
-    }
-
     fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status();
@@ -102,11 +101,6 @@ impl Drop for Server {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
@@ -151,11 +145,9 @@ fn comes_up(child: &mut Child, port: u16) -> bool {
 }
 
 fn ask(socket: &mut TcpStream, command: &[&str]) -> String {
-    let mut sent = format!("*{}\r\n", command.len());
-    for part in command {
-        sent += &format!("${}\r\n{part}\r\n", part.len());
-    }
-    sent += "*1\r\n$4\r\nQUIT\r\n";
+    let parts: Vec<_> = command.iter().map(|part| bulk(part)).collect();
+    let (count, parts) = (parts.len(), parts.concat());
+    let sent = format!("*{count}\r\n{parts}*1\r\n{}", bulk("QUIT"));
     if socket.write_all(sent.as_bytes()).is_err() {
         return String::new();
     }
@@ -163,5 +155,6 @@ fn ask(socket: &mut TcpStream, command: &[&str]) -> String {
     // The server hangs up after QUIT.
     let _end = socket.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
-    answer.trim_end_matches("+OK\r\n").trim_end().to_owned()
+    let answer = answer.strip_suffix("+OK\r\n").unwrap_or(&answer);
+    answer.trim_end().to_owned()
 }

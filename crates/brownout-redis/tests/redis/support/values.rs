@@ -6,10 +6,12 @@ use brownout_registry::fleet::{
     Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Rule, StackEntry,
     StackWrite, StoreError, StoreErrorKind, StoreTime, Summary, Version,
 };
-use brownout_registry::{DegradationLevel, FeatureState, OverrideValue, SystemHealth, Target};
+use brownout_registry::{
+    DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, SystemHealth, Target,
+};
 use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn replica(name: &str) -> ReplicaId {
     ReplicaId::new(name).unwrap()
@@ -22,7 +24,7 @@ pub(crate) fn flag(name: &str) -> Target {
 /// A stack with entries of these ids, for a minute.
 pub(crate) fn stack(target: Target, expected: Option<Version>, ids: &[u64]) -> StackWrite {
     let entry = |&id: &u64| StackEntry {
-        id,
+        id: FleetOverrideId::from_u64(id),
         value: OverrideValue::Flag(FeatureState::Degraded),
         actor: "ops".into(),
         reason: "drill".into(),
@@ -50,7 +52,13 @@ pub(crate) fn ids(picture: &Picture, target: &Target) -> Option<Vec<u64>> {
         .stacks
         .iter()
         .find(|stack| stack.target == *target)?;
-    Some(found.entries.iter().map(|entry| entry.id).collect())
+    Some(
+        found
+            .entries
+            .iter()
+            .map(|entry| entry.id.as_u64())
+            .collect(),
+    )
 }
 
 /// The next message that is not a canary, which must be a change.

@@ -1,0 +1,133 @@
+//! Users with the rights that the documentation names, and with one of them missing.
+
+use std::time::Duration;
+
+use brownout_redis::RedisStore;
+use brownout_registry::fleet::{FleetStore, StoreErrorKind};
+use brownout_testing::fleet::conforms;
+
+use crate::support::{Server, builder, count, flag, kind, replica, rule, said, stack, summary};
+
+/// The rules that the crate's documentation gives, word for word, for a namespace.
+fn documented(namespace: &str) -> Vec<String> {
+    let chapter = include_str!("../../src/lib.rs");
+    let (_, rules) = chapter
+        .split_once("ACL SETUSER shop on >secret ")
+        .expect("the chapter shows the command");
+    let (rules, _) = rules.split_once("```").expect("the command ends");
+    let words = rules.replace("//!", " ").replace('\\', " ");
+    words
+        .split_whitespace()
+        .map(|word| word.replace("{shop}", &format!("{{{namespace}}}")))
+        .collect()
+}
+
+fn allow(server: &Server, rules: &[String]) {
+    let mut command = vec!["ACL", "SETUSER", "shop", "on", ">secret"];
+    command.extend(rules.iter().map(String::as_str));
+    assert_eq!(server.run(&command), "+OK");
+}
+
+fn url(server: &Server) -> String {
+    format!("redis://shop:secret@127.0.0.1:{}", server.port())
+}
+
+/// Everything that a store can be asked, in the namespace `shop`; the first error.
+async fn everything(store: &RedisStore) -> Result<(), brownout_registry::fleet::StoreError> {
+    let one = replica("one");
+    store.subscribe(&one).await?;
+    store.report(summary("one"), Duration::from_secs(9)).await?;
+    store.picture().await?;
+    store.write(vec![stack(flag("search"), None, &[1])]).await?;
+    let version = store.picture().await?.version;
+    store
+        .write(vec![stack(flag("search"), Some(version), &[1])])
+        .await?;
+    store
+        .count(&one, 1, vec![count("search", 5, 5, rule(9))])
+        .await?;
+    store
+        .count(&one, 1, vec![count("search", 5, 5, rule(9))])
+        .await?;
+    store.replicas().await?;
+    store.ping(&one, 7).await
+}
+
+#[tokio::test]
+async fn the_documented_rights_suffice_for_all_that_a_store_promises() {
+    let server = Server::start();
+    conforms(async |namespace: &str| {
+        allow(&server, &documented(namespace));
+        let builder = RedisStore::builder(url(&server)).namespace(namespace);
+        builder.timeout(Duration::from_secs(4)).build().unwrap()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_documented_right_is_needed_and_named_when_it_is_missing() {
+    let server = Server::start();
+    let rules = documented("shop");
+    assert!(rules.len() > 10, "{rules:?}");
+    for missing in 0..rules.len() {
+        assert_eq!(server.run(&["FLUSHALL"]), "+OK");
+        // A script that the server knows is run by its digest; one that it has forgotten is sent whole.
+        assert_eq!(server.run(&["SCRIPT", "FLUSH"]), "+OK");
+        server.run(&["ACL", "DELUSER", "shop"]);
+        let mut rules = rules.clone();
+        let missing = rules.remove(missing);
+        allow(&server, &rules);
+        let refused = everything(&builder(&url(&server)).build().unwrap()).await;
+        assert!(refused.is_err(), "without {missing} everything works");
+        assert_eq!(
+            kind(&refused),
+            StoreErrorKind::Refused,
+            "{missing}: {refused:?}"
+        );
+        let said = said(refused);
+        assert!(said.contains("`shop` lacks a right"), "{missing}: {said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
+    assert_eq!(server.run(&["SCRIPT", "FLUSH"]), "+OK");
+    allow(&server, &rules);
+    everything(&builder(&url(&server)).build().unwrap())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_user_of_one_namespace_cannot_reach_another() {
+    let server = Server::start();
+    allow(&server, &documented("shop"));
+    let other = builder(&url(&server)).namespace("other").build().unwrap();
+    assert_eq!(kind(&other.picture().await), StoreErrorKind::Refused);
+    assert_eq!(
+        kind(&other.subscribe(&replica("one")).await),
+        StoreErrorKind::Refused
+    );
+}
+
+#[tokio::test]
+async fn a_check_says_the_version_or_what_is_missing() {
+    let server = Server::start();
+    allow(&server, &documented("shop"));
+    let shop = builder(&url(&server)).build().unwrap();
+    let version = shop.check().await.unwrap();
+    assert!(
+        version.starts_with(|first: char| first.is_ascii_digit()),
+        "{version}"
+    );
+    let rules: Vec<String> = documented("shop")
+        .into_iter()
+        .filter(|rule| rule != "+publish")
+        .collect();
+    server.run(&["ACL", "DELUSER", "shop"]);
+    allow(&server, &rules);
+    let error = builder(&url(&server))
+        .build()
+        .unwrap()
+        .check()
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+}
