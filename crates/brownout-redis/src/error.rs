@@ -30,7 +30,7 @@ pub enum RedisStoreError {
     },
     /// A setting is outside its range.
     Invalid {
-        /// The field: `timeout` or `silence`.
+        /// The field: `timeout`, `silence`, `sentinels` or `root_certificate`.
         field: &'static str,
         /// What the field allows.
         allowed: &'static str,

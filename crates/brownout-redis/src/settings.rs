@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+#[cfg(feature = "tls")]
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::error::{Peer, RedisStoreError};
 use crate::keys::Namespace;
@@ -142,6 +144,13 @@ impl RedisStoreBuilder {
     fn client(&self, info: ConnectionInfo) -> Result<Client, RedisStoreError> {
         if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             return Client::open(info).map_err(|error| invalid(&error));
+        }
+        if let Some(pem) = &self.root_certificate
+            && !matches!(CertificateDer::pem_slice_iter(pem).next(), Some(Ok(_)))
+        {
+            // The client would take it for an authority that has signed nothing.
+            let (field, allowed) = ("root_certificate", "a certificate in PEM");
+            return Err(RedisStoreError::Invalid { field, allowed });
         }
         // The client would panic without a provider, or with two to choose from.
         if rustls::crypto::CryptoProvider::get_default().is_none() {

@@ -12,5 +12,7 @@ mod outages;
 mod places;
 mod rights;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod traps;
 mod trouble;
