@@ -7,7 +7,9 @@
 #![allow(clippy::panic, reason = "a test that panics says what is wrong")]
 
 mod conformance;
+mod counting;
 mod damage;
+mod fleet;
 mod outages;
 mod places;
 mod rights;

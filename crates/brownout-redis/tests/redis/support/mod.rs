@@ -2,11 +2,13 @@
 
 mod cable;
 mod fake;
+mod member;
 mod server;
 mod values;
 
 pub(crate) use self::cable::Cable;
 pub(crate) use self::fake::{Fake, hello};
+pub(crate) use self::member::{Member, until};
 pub(crate) use self::server::Server;
 pub(crate) use self::values::{
     change, count, flag, ids, kind, replica, rule, said, stack, summary, written,

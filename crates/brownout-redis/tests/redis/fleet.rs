@@ -1,0 +1,157 @@
+//! Registries in a fleet over a real server: what becomes of their agreement when the server fails.
+
+use brownout_registry::{FeatureState, Status};
+use tokio::time::Instant;
+
+use crate::support::{Cable, Member, Server, store, until};
+
+const REPLICAS: usize = 3;
+
+async fn fleet(server: &Server) -> Vec<Member> {
+    let join = |number| Member::join(store(&server.url()), &format!("replica-{number}"));
+    let members: Vec<_> = (0..REPLICAS).map(join).collect();
+    until("all are in touch", || {
+        members.iter().all(|member| member.fleet.is_in_touch())
+    })
+    .await;
+    members
+}
+
+fn all(members: &[Member], flag: &str, state: FeatureState) -> bool {
+    members
+        .iter()
+        .all(|member| member.imposed(flag) == Some(state))
+}
+
+#[tokio::test]
+async fn replicas_agree_keep_what_they_know_without_the_server_and_agree_again() {
+    let mut server = Server::start();
+    let members = fleet(&server).await;
+    let id = members[0].set("search", FeatureState::Degraded).await;
+    until("all have heard", || {
+        all(&members, "search", FeatureState::Degraded)
+    })
+    .await;
+
+    server.kill();
+    until("all have noticed", || {
+        members
+            .iter()
+            .all(|member| member.store_status().0 == Status::Degraded)
+    })
+    .await;
+    assert!(
+        all(&members, "search", FeatureState::Degraded),
+        "they keep what they know"
+    );
+
+    // Empty: the server has lost what people have decided, and the replicas have not.
+    server.restart();
+    until("all are in touch again", || {
+        members.iter().all(|member| member.fleet.is_in_touch())
+    })
+    .await;
+    until("all are healthy", || {
+        members
+            .iter()
+            .all(|member| member.store_status().0 == Status::Healthy)
+    })
+    .await;
+    let expected = members[0].held();
+    assert_eq!(expected, [(crate::support::flag("search"), id)]);
+    members[1].set("other", FeatureState::Disabled).await;
+    until("all agree on both", || {
+        let first = members[0].held();
+        first.len() == 2 && members.iter().all(|member| member.held() == first)
+    })
+    .await;
+    // And the store holds it for those who come later.
+    let late = Member::join(store(&server.url()), "late");
+    until("the late one agrees", || late.held() == members[0].held()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_flushed_is_told_again_what_people_have_decided() {
+    let server = Server::start();
+    let members = fleet(&server).await;
+    members[2].set("search", FeatureState::Disabled).await;
+    until("all have heard", || {
+        all(&members, "search", FeatureState::Disabled)
+    })
+    .await;
+    assert_eq!(server.run(&["FLUSHALL"]), "+OK");
+    let holds = || server.run(&["EXISTS", "{shop}:o:flag:search"]) == ":1";
+    until("the server holds it again", holds).await;
+    assert!(
+        all(&members, "search", FeatureState::Disabled),
+        "nobody has let go of it"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_keeps_nobody_from_what_they_know() {
+    let server = Server::start();
+    let members = fleet(&server).await;
+    members[0].set("search", FeatureState::Degraded).await;
+    until("all have heard", || {
+        all(&members, "search", FeatureState::Degraded)
+    })
+    .await;
+    server.pause();
+    until("all have noticed", || {
+        members.iter().all(|member| !member.fleet.is_in_touch())
+    })
+    .await;
+    let begun = Instant::now();
+    assert!(all(&members, "search", FeatureState::Degraded));
+    assert!(
+        begun.elapsed().as_millis() < 100,
+        "reading is of local memory"
+    );
+    server.go_on();
+    until("all are in touch again", || {
+        members.iter().all(|member| member.fleet.is_in_touch())
+    })
+    .await;
+    members[1].set("search", FeatureState::Disabled).await;
+    until("all have heard", || {
+        all(&members, "search", FeatureState::Disabled)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replica_that_was_cut_off_makes_up_for_what_it_missed() {
+    let server = Server::start();
+    let members = fleet(&server).await;
+    let cable = Cable::to(server.port()).await;
+    let far = Member::join(store(&cable.url()), "far");
+    until("it is in touch", || far.fleet.is_in_touch()).await;
+    cable.die();
+    members[0].set("search", FeatureState::Disabled).await;
+    until("it has noticed", || !far.fleet.is_in_touch()).await;
+    assert_eq!(far.imposed("search"), None);
+    cable.mend();
+    until("it has heard", || {
+        far.imposed("search") == Some(FeatureState::Disabled)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fleet_is_joined_without_its_server_and_found_when_that_comes() {
+    let mut server = Server::start();
+    server.kill();
+    let early = Member::join(store(&server.url()), "early");
+    until("it says so", || early.store_status().0 == Status::Degraded).await;
+    let said = early.store_status().1;
+    assert!(said.contains("unreachable"), "{said}");
+    assert_eq!(
+        early.imposed("search"),
+        None,
+        "flags are as they were compiled"
+    );
+    server.restart();
+    until("it is in touch", || early.fleet.is_in_touch()).await;
+    early.set("search", FeatureState::Degraded).await;
+}
