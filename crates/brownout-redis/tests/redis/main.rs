@@ -10,6 +10,7 @@ mod conformance;
 mod counting;
 mod damage;
 mod fleet;
+mod model;
 mod outages;
 mod places;
 mod rights;

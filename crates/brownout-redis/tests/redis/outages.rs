@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use brownout_registry::fleet::{Changes, FleetStore, Outcome, StoreErrorKind};
+use brownout_registry::fleet::{Changes, FleetStore, Outcome, StackWrite, StoreErrorKind};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -111,6 +111,30 @@ async fn a_state_that_is_lost_alone_takes_its_values_with_it() {
     let picture = shop.picture().await.unwrap();
     assert_eq!(ids(&picture, &flag("search")), Some(vec![2]));
     assert_eq!(picture.stacks.len(), 1, "the other is of the lost epoch");
+}
+
+#[tokio::test]
+async fn a_value_that_ends_soon_takes_no_other_with_it() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    written(&shop, stack(flag("long"), None, &[1])).await;
+    let short = StackWrite {
+        keep: Duration::from_millis(200),
+        ..stack(flag("short"), None, &[1])
+    };
+    written(&shop, short).await;
+    shop.report(summary("long"), Duration::from_mins(1))
+        .await
+        .unwrap();
+    shop.report(summary("short"), Duration::from_millis(200))
+        .await
+        .unwrap();
+    // The server's clock is the real one.
+    sleep(Duration::from_millis(400)).await;
+    let picture = shop.picture().await.unwrap();
+    assert_eq!(ids(&picture, &flag("short")), None);
+    assert_eq!(ids(&picture, &flag("long")), Some(vec![1]));
+    assert_eq!(shop.replicas().await.unwrap().live, 1);
 }
 
 #[tokio::test]
