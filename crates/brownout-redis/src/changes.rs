@@ -68,7 +68,7 @@ impl RedisChanges {
                 letters,
                 changes,
                 canary,
-                random: Random::from_entropy(),
+                random: settings.random().child(),
                 heard: Instant::now(),
                 doubt: None,
             };

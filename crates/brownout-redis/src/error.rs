@@ -123,6 +123,12 @@ pub enum RedisStoreError {
     },
 }
 
+/// Scripts say in words of their own that their user may not do something: those of Redis 7.0, and those of later ones.
+const SCRIPTS_RIGHTS: [&str; 2] = [
+    "The user executing the script can't",
+    "ACL failure in script",
+];
+
 /// Whom an error is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Peer {
@@ -180,8 +186,7 @@ impl Peer {
                     user: self.user.clone(),
                 }
             }
-            // Scripts say so in words of their own.
-            _ if detail.contains("The user executing the script can't") => {
+            _ if SCRIPTS_RIGHTS.iter().any(|words| detail.contains(words)) => {
                 RedisStoreError::MissingRight {
                     address,
                     user: self.user.clone(),
@@ -261,7 +266,10 @@ impl fmt::Display for RedisStoreError {
             }
             Self::Invalid { field, allowed } => write!(f, "redis: {field} takes {allowed}"),
             Self::Unreachable { address, detail } => {
-                write!(f, "redis {address} cannot be reached: {detail}")
+                write!(
+                    f,
+                    "redis {address} cannot be reached: {detail}; check the address, and that the server runs"
+                )
             }
             Self::TimedOut {
                 address,
@@ -269,7 +277,7 @@ impl fmt::Display for RedisStoreError {
                 within,
             } => write!(
                 f,
-                "redis {address}: no answer to `{doing}` within {within:?}"
+                "redis {address}: no answer to `{doing}` within {within:?}; the server hangs, or the network between"
             ),
             Self::WrongPassword { address, user } => write!(
                 f,
@@ -292,7 +300,10 @@ impl fmt::Display for RedisStoreError {
                 write!(f, "redis {address} cannot be used: {detail}")
             }
             Self::TakesNoWrites { address, detail } => {
-                write!(f, "redis {address} takes no writes: {detail}")
+                write!(
+                    f,
+                    "redis {address} takes no writes: {detail}; give it memory and disk, or name its primary"
+                )
             }
             Self::Full { address, limit } => write!(
                 f,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use brownout_registry::Random;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Instant, timeout};
@@ -18,7 +17,6 @@ use crate::settings::Settings;
 pub(crate) struct Line {
     pub(crate) settings: Arc<Settings>,
     state: Mutex<State>,
-    random: Random,
 }
 
 #[derive(Default)]
@@ -49,7 +47,6 @@ impl Line {
         Self {
             settings: Arc::new(settings),
             state: Mutex::default(),
-            random: Random::from_entropy(),
         }
     }
 
@@ -96,7 +93,7 @@ impl Line {
             Ok(_) => state.gate.connected(),
             Err(error) => state
                 .gate
-                .failed(error.clone(), Instant::now(), &self.random),
+                .failed(error.clone(), Instant::now(), self.settings.random()),
         }
         drop(state);
         opened
@@ -108,7 +105,7 @@ impl Line {
         let now = Instant::now();
         state
             .gate
-            .lost(connection.begun, error.clone(), now, &self.random);
+            .lost(connection.begun, error.clone(), now, self.settings.random());
         state.forget(connection);
     }
 
@@ -124,7 +121,9 @@ impl Line {
                 Ok(_) => state.gate.connected(),
                 Err(error) => {
                     let now = Instant::now();
-                    state.gate.failed(error.clone(), now, &self.random);
+                    state
+                        .gate
+                        .failed(error.clone(), now, self.settings.random());
                     state.attempt = None;
                 }
             }
@@ -144,7 +143,7 @@ impl Line {
             let begun = attempt.begun;
             state.attempt = None;
             state.unanswered = None;
-            state.gate.lost(begun, error, now, &self.random);
+            state.gate.lost(begun, error, now, self.settings.random());
         }
         state.gate.admits(now)?;
         let settings = Arc::clone(&self.settings);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use brownout_registry::Random;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 #[cfg(feature = "tls")]
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -20,6 +21,7 @@ pub struct RedisStoreBuilder {
     sentinels: Option<Vec<String>>,
     timeout: Duration,
     silence: Duration,
+    seed: Option<u64>,
     #[cfg(feature = "tls")]
     root_certificate: Option<Vec<u8>>,
 }
@@ -35,6 +37,7 @@ pub(crate) struct Settings {
     namespace: Namespace,
     timeout: Duration,
     silence: Duration,
+    random: Random,
 }
 
 /// What times may be.
@@ -51,6 +54,7 @@ impl RedisStoreBuilder {
             sentinels: None,
             timeout: Duration::from_millis(1_500),
             silence: Duration::from_secs(5),
+            seed: None,
             #[cfg(feature = "tls")]
             root_certificate: None,
         }
@@ -81,6 +85,13 @@ impl RedisStoreBuilder {
     /// After how long without a message a subscription makes sure that it still hears: 10 ms to an hour. Default 5 s.
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;
+        self
+    }
+
+    /// Seeds what is random: how far waits stray, and the numbers of messages to itself. By default no two stores have the
+    /// same.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -131,6 +142,9 @@ impl RedisStoreBuilder {
             namespace,
             timeout: self.timeout,
             silence: self.silence,
+            random: self
+                .seed
+                .map_or_else(Random::from_entropy, Random::from_seed),
         })
     }
 
@@ -198,6 +212,10 @@ impl Settings {
         self.silence
     }
 
+    pub(crate) const fn random(&self) -> &Random {
+        &self.random
+    }
+
     /// The server at another place, spoken to as ours. Without a host it is where we were sent on from.
     pub(crate) fn server_at(
         &self,
@@ -261,10 +279,8 @@ fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
 /// The fault alone, without what it was found in.
 fn invalid(error: &redis::RedisError) -> RedisStoreError {
     let said = error.to_string();
-    let fault = said.split(" - ").next().unwrap_or_default();
-    RedisStoreError::InvalidUrl {
-        fault: format!("{}{}", fault[..1].to_lowercase(), &fault[1..]),
-    }
+    let fault = said.split(" - ").next().unwrap_or_default().to_owned();
+    RedisStoreError::InvalidUrl { fault }
 }
 
 fn host(address: &ConnectionAddr) -> Option<&str> {

@@ -57,9 +57,10 @@ impl RedisStore {
         self.names().as_str()
     }
 
-    /// Tries everything that a fleet will need, as far as that changes nothing, and gives the server's version.
+    /// Connects, subscribes, hears itself, reads all values and writes none; then gives the server's version.
     ///
-    /// For start-up checks and deployment tests. A fleet does not need it: it joins whether the server is there or not.
+    /// For start-up checks and tests of a deployment. A fleet does not need it: it joins whether the server is there or
+    /// not. It begins the namespace's state where there is none, and leaves everything else as it is.
     pub async fn check(&self) -> Result<String, RedisStoreError> {
         let replica = ReplicaId::new("check").map_err(|error| RedisStoreError::Other {
             address: String::new(),
@@ -67,6 +68,7 @@ impl RedisStore {
         })?;
         RedisChanges::open(&self.line, &replica).await?;
         self.read_picture().await?;
+        self.write_stacks(&[]).await?;
         self.line
             .run("version", async |connection| {
                 Ok(connection.server.version.clone())

@@ -46,6 +46,10 @@ async fn trouble(member: &Member, log: &LogCapture) -> String {
     told.clone()
 }
 
+fn run(server: &Server, command: &str) {
+    server.run(&command.split(' ').collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_be_used_from_the_start_is_told_once() {
     let mut gone = Server::start();
@@ -67,48 +71,40 @@ async fn a_server_that_cannot_be_used_from_the_start_is_told_once() {
 
 #[tokio::test]
 async fn trouble_that_comes_later_is_told_once_and_so_is_its_end() {
-    let troubles: [(&[&[&str]], &str, &[&[&str]]); 4] = [
+    let indexed = "ZADD {shop}:index 9999999999999 o:flag:x";
+    for (spoil, words, mend) in [
         (
-            &[&["DEL", "{shop}:meta"], &["SET", "{shop}:meta", "x"]],
+            ["DEL {shop}:meta", "SET {shop}:meta x"],
             "{shop}:meta",
-            &[&["DEL", "{shop}:meta"]],
+            "DEL {shop}:meta",
         ),
         (
-            &[
-                &["SET", "{shop}:o:flag:x", "garbage"],
-                &["ZADD", "{shop}:index", "9999999999999", "o:flag:x"],
-            ],
+            ["SET {shop}:o:flag:x garbage", indexed],
             "{shop}:o:flag:x",
-            &[&["DEL", "{shop}:o:flag:x"]],
+            "DEL {shop}:o:flag:x",
         ),
         (
-            &[
-                &["SET", "{shop}:o:flag:x", "2 to come"],
-                &["ZADD", "{shop}:index", "9999999999999", "o:flag:x"],
-            ],
+            ["SET {shop}:o:flag:x 2", indexed],
             "format 2",
-            &[&["DEL", "{shop}:o:flag:x"]],
+            "DEL {shop}:o:flag:x",
         ),
         (
-            &[&["ACL", "SETUSER", "default", "-publish"]],
+            ["ACL SETUSER default -publish", "PING"],
             "lacks a right",
-            &[&["ACL", "SETUSER", "default", "+publish"]],
+            "ACL SETUSER default +publish",
         ),
-    ];
-    for (spoil, words, mend) in troubles {
+    ] {
         let server = Server::start();
         let log = LogCapture::start();
         let member = Member::join(store(&server.url()), "one");
         until("it is in touch", || member.fleet.is_in_touch()).await;
         assert_eq!(said(&log, Level::WARN), [""; 0]);
         for command in spoil {
-            server.run(command);
+            run(&server, command);
         }
         let told = trouble(&member, &log).await;
         assert!(told.contains(words), "{told}");
-        for command in mend {
-            server.run(command);
-        }
+        run(&server, mend);
         until("it is well again", || {
             member.store_status().0 == Status::Healthy
         })

@@ -9,7 +9,7 @@ use brownout_registry::fleet::{FleetStore, StoreError, StoreErrorKind};
 use tempfile::TempDir;
 
 use crate::support::{
-    Server, builder, change, flag, kind, replica, said, soon, stack, store, written,
+    Server, builder, change, flag, kind, program, replica, said, soon, stack, store, written,
 };
 
 /// A Sentinel that watches a server by the name `main`.
@@ -29,7 +29,7 @@ impl Sentinel {
             server.port()
         );
         fs::write(&file, text).unwrap();
-        let child = Command::new("redis-server")
+        let child = Command::new(program())
             .arg(&file)
             .arg("--sentinel")
             .stdout(Stdio::null())

@@ -129,6 +129,25 @@ async fn what_is_no_redis_at_all_is_not_supported() {
 }
 
 #[tokio::test]
+async fn a_right_that_a_script_lacks_is_known_by_every_servers_words() {
+    for words in [
+        "ERR ACL failure in script: User shop has no permissions to run the 'del' command script: on @user_script:66.",
+        "ERR The user executing the script can't run this command or subcommand script: 1f, on @user_script:66.",
+        "NOPERM User shop has no permissions to run the 'evalsha' command",
+    ] {
+        let fake = Fake::answering(move |command| match command[0].as_str() {
+            "HELLO" => hello("7.4.0"),
+            "TIME" => "*2\r\n$1\r\n5\r\n$1\r\n0\r\n".to_owned(),
+            _ => format!("-{words}\r\n"),
+        })
+        .await;
+        let picture = store(&fake.url()).picture().await;
+        assert_eq!(kind(&picture), StoreErrorKind::Refused, "{picture:?}");
+        assert!(said(picture).contains(&words[4..40]));
+    }
+}
+
+#[tokio::test]
 async fn a_replica_of_the_server_is_refused_as_it_takes_no_writes() {
     let (server, copy) = (Server::start(), Server::start());
     let port = server.port().to_string();

@@ -9,7 +9,7 @@ mod values;
 pub(crate) use self::cable::Cable;
 pub(crate) use self::fake::{Fake, hello};
 pub(crate) use self::member::{Member, until};
-pub(crate) use self::server::Server;
+pub(crate) use self::server::{Server, program};
 pub(crate) use self::values::{
     change, count, flag, ids, kind, replica, rule, said, stack, summary, written,
 };

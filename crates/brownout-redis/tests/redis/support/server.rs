@@ -103,8 +103,14 @@ impl Drop for Server {
     }
 }
 
+/// What is started: `redis-server`, or the program that `BROWNOUT_REDIS_SERVER` names, so that other servers and
+/// versions can be held to the same.
+pub(crate) fn program() -> String {
+    std::env::var("BROWNOUT_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
-    let spawned = Command::new("redis-server")
+    let spawned = Command::new(program())
         .args(["--port", &port.to_string()])
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .args(["--daemonize", "no", "--logfile", "log"])
