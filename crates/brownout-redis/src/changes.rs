@@ -53,12 +53,12 @@ impl RedisChanges {
     /// Subscribes, and does not believe it before a message to itself has come back.
     pub(crate) async fn open(line: &Line, replica: &ReplicaId) -> Result<Self, RedisStoreError> {
         let settings = Arc::clone(&line.settings);
-        let within = settings.timeout();
+        let within = settings.timeout;
         let opening = async {
             let (mailbox, letters) = mailbox();
             let connection = line.apart(mailbox).await?;
-            let changes = settings.namespace().changes();
-            let canary = settings.namespace().canary(replica);
+            let changes = settings.namespace.changes();
+            let canary = settings.namespace.canary(replica);
             connection
                 .subscribe(&[changes.clone(), canary.clone()])
                 .await?;
@@ -68,7 +68,7 @@ impl RedisChanges {
                 letters,
                 changes,
                 canary,
-                random: settings.random().child(),
+                random: settings.random.child(),
                 heard: Instant::now(),
                 doubt: None,
             };
@@ -104,7 +104,7 @@ impl RedisChanges {
             }
             Next::Time if self.doubt.is_some() => {
                 let peer = &self.connection.peer;
-                Err(peer.is_silent("a message to ourselves", self.settings.timeout()))
+                Err(peer.is_silent("a message to ourselves", self.settings.timeout))
             }
             Next::Time => {
                 self.doubt = Some(self.doubt());
@@ -116,7 +116,7 @@ impl RedisChanges {
     async fn event(&mut self) -> Next {
         let due = match &self.doubt {
             Some(doubt) => doubt.until,
-            None => self.heard + self.settings.silence(),
+            None => self.heard + self.settings.silence,
         };
         let mut sending = self.doubt.as_mut().and_then(|doubt| doubt.sending.as_mut());
         let mut letter = pin!(self.letters.next());
@@ -172,7 +172,7 @@ impl RedisChanges {
         let sending = async move { connection.send(&command).await.map(drop) };
         Doubt {
             number,
-            until: Instant::now() + self.settings.timeout(),
+            until: Instant::now() + self.settings.timeout,
             sending: Some(sending.boxed()),
         }
     }

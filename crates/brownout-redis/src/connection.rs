@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, Cmd, PushInfo, PushKind, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, PushInfo, PushKind, Value};
 use tokio::time::{Instant, timeout};
 
-use crate::error::{Peer, RedisStoreError};
+use crate::error::RedisStoreError;
 use crate::keys::Namespace;
+use crate::peer::Peer;
+use crate::places::{moved, sentinel};
 use crate::reply::Reply;
 use crate::scripts::Script;
+use crate::server::{Server, clock};
 use crate::settings::Settings;
 
 /// A connection, clones of which are the same.
@@ -25,21 +28,8 @@ pub(crate) struct Connection {
     pub(crate) begun: Instant,
 }
 
-/// What a server said of itself.
-#[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) version: String,
-    mode: String,
-    role: String,
-    /// Its clock, and ours at or before that moment.
-    clock: (u64, Instant),
-}
-
 /// So often we are sent on, by Sentinels or by the nodes of a cluster.
 const HOPS: u32 = 4;
-
-/// The oldest version that knows everything the scripts need.
-const OLDEST: u32 = 7;
 
 impl Connection {
     /// Connects to the server in charge. What it pushes goes to `pushes`.
@@ -50,8 +40,8 @@ impl Connection {
         pushes: Option<Arc<dyn AsyncPushSender>>,
     ) -> Result<Self, RedisStoreError> {
         let mut last = None;
-        let places = u32::try_from(settings.places().len()).unwrap_or(u32::MAX);
-        for client in settings.places() {
+        let places = u32::try_from(settings.places.len()).unwrap_or(u32::MAX);
+        for client in &settings.places {
             match Self::follow(settings, client.clone(), places, pushes.clone()).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = Some(error),
@@ -69,10 +59,10 @@ impl Connection {
         places: u32,
         pushes: Option<Arc<dyn AsyncPushSender>>,
     ) -> Result<Self, RedisStoreError> {
-        let mut asks_sentinel = settings.primary().is_some();
+        let mut asks_sentinel = settings.primary.as_deref().is_some();
         for _hop in 0..HOPS {
             let peer = Arc::new(peer(&client));
-            let within = settings.timeout() / places;
+            let within = settings.timeout / places;
             let step = Self::step(settings, &client, &peer, asks_sentinel, pushes.clone());
             let step = timeout(within, step)
                 .await
@@ -108,14 +98,18 @@ impl Connection {
         let hello = ask(&mut inner, peer, &redis::cmd("HELLO")).await?;
         let mut server = Server::of(&hello, asked);
         if asks_sentinel {
-            let Some(name) = settings.primary().filter(|_| server.mode == "sentinel") else {
+            let Some(name) = settings
+                .primary
+                .as_deref()
+                .filter(|_| server.mode == "sentinel")
+            else {
                 return Err(peer.is_unsupported("it is no Sentinel"));
             };
             return sentinel(&mut inner, peer, name).await;
         }
         server.check(peer)?;
         if server.mode == "cluster"
-            && let Some((host, port)) = moved(&mut inner, peer, settings.namespace()).await?
+            && let Some((host, port)) = moved(&mut inner, peer, &settings.namespace).await?
         {
             return Ok(Step::At(host, port));
         }
@@ -183,59 +177,9 @@ impl Connection {
 }
 
 /// Where a connection has led.
-enum Step {
+pub(crate) enum Step {
     There(Connection),
     At(String, u16),
-}
-
-impl Server {
-    fn of(hello: &Value, at: Instant) -> Self {
-        let field = |wanted: &str| {
-            let pairs = match hello {
-                Value::Map(pairs) => pairs.as_slice(),
-                _ => &[],
-            };
-            let found = pairs.iter().find(|(name, _)| text(name) == Some(wanted));
-            found
-                .and_then(|(_, value)| text(value))
-                .unwrap_or_default()
-                .to_owned()
-        };
-        Self {
-            version: field("version"),
-            mode: field("mode"),
-            role: field("role"),
-            clock: (0, at),
-        }
-    }
-
-    fn check(&self, peer: &Peer) -> Result<(), RedisStoreError> {
-        let major = self.version.split('.').next().unwrap_or_default();
-        if major.parse::<u32>().ok().is_none_or(|major| major < OLDEST) {
-            return Err(RedisStoreError::TooOld {
-                address: peer.address.clone(),
-                version: self.version.chars().take(32).collect(),
-            });
-        }
-        if self.mode == "sentinel" {
-            let detail = "it is a Sentinel; name it in `sentinels`, and the primary in the URL";
-            return Err(peer.is_unsupported(detail));
-        }
-        if self.role == "replica" || self.role == "slave" {
-            return Err(RedisStoreError::TakesNoWrites {
-                address: peer.address.clone(),
-                detail: "it is a replica; give the address of its primary".to_owned(),
-            });
-        }
-        Ok(())
-    }
-
-    /// What its clock shows at that moment, or a little more: by as much as it took to read it.
-    fn latest(&self, at: Instant) -> u64 {
-        let (clock, read) = self.clock;
-        let since = at.saturating_duration_since(read).as_millis();
-        clock.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
-    }
 }
 
 /// Notes that the connection has ended, and passes on what else is pushed.
@@ -255,7 +199,7 @@ fn watcher(
     }
 }
 
-async fn ask(
+pub(crate) async fn ask(
     inner: &mut MultiplexedConnection,
     peer: &Peer,
     command: &Cmd,
@@ -264,64 +208,6 @@ async fn ask(
     answer
         .and_then(Value::extract_error)
         .map_err(|error| peer.says(&error))
-}
-
-/// Where the Sentinel says that the primary is.
-async fn sentinel(
-    inner: &mut MultiplexedConnection,
-    peer: &Peer,
-    name: &str,
-) -> Result<Step, RedisStoreError> {
-    let mut command = redis::cmd("SENTINEL");
-    command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-    if let Value::Array(parts) = ask(inner, peer, &command).await?
-        && let [host, port] = &parts[..]
-        && let (Some(host), Some(port)) = (text(host), text(port))
-        && let Ok(port) = port.parse()
-    {
-        return Ok(Step::At(host.to_owned(), port));
-    }
-    Err(peer.is_unsupported(format!("this Sentinel knows no primary `{name}`")))
-}
-
-/// Where in the cluster the namespace is, if not here.
-async fn moved(
-    inner: &mut MultiplexedConnection,
-    peer: &Peer,
-    namespace: &Namespace,
-) -> Result<Option<(String, u16)>, RedisStoreError> {
-    let mut command = redis::cmd("HMGET");
-    command.arg(namespace.meta()).arg("format");
-    let answer = inner.send_packed_command(&command).await;
-    match answer.and_then(Value::extract_error) {
-        Err(error) => match place(&error) {
-            Some(place) => Ok(Some(place)),
-            // Of another type, say: scripts will find that out.
-            None if error.code() == Some("WRONGTYPE") => Ok(None),
-            None => Err(peer.says(&error)),
-        },
-        Ok(_) => Ok(None),
-    }
-}
-
-fn place(error: &RedisError) -> Option<(String, u16)> {
-    let (address, _slot) = error.redirect_node()?;
-    let (host, port) = address.rsplit_once(':')?;
-    Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
-}
-
-fn clock(time: Value, peer: &Peer) -> Result<u64, RedisStoreError> {
-    let (seconds, micros): (u64, u64) =
-        redis::from_redis_value(time).map_err(|error| peer.says(&error.into()))?;
-    Ok(seconds.saturating_mul(1_000).saturating_add(micros / 1_000))
-}
-
-pub(crate) fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
-    }
 }
 
 fn peer(client: &Client) -> Peer {

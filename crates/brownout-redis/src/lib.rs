@@ -134,6 +134,7 @@
 //!
 //! Unread messages wait in 4 MiB at most; what has no room is reported as missed, and repaired by a picture.
 
+mod builder;
 mod changes;
 mod connection;
 mod error;
@@ -142,12 +143,15 @@ mod gate;
 mod keys;
 mod line;
 mod mailbox;
+mod peer;
+mod places;
 mod reply;
 mod scripts;
+mod server;
 mod settings;
 mod store;
 
+pub use builder::RedisStoreBuilder;
 pub use changes::RedisChanges;
 pub use error::RedisStoreError;
-pub use settings::RedisStoreBuilder;
 pub use store::RedisStore;

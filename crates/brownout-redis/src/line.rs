@@ -56,7 +56,7 @@ impl Line {
         doing: &'static str,
         operation: impl AsyncFnOnce(&Connection) -> Result<T, RedisStoreError>,
     ) -> Result<T, RedisStoreError> {
-        let within = self.settings.timeout();
+        let within = self.settings.timeout;
         let mut peer = None;
         let all = async {
             let connection = self.connection().await?;
@@ -93,7 +93,7 @@ impl Line {
             Ok(_) => state.gate.connected(),
             Err(error) => state
                 .gate
-                .failed(error.clone(), Instant::now(), self.settings.random()),
+                .failed(error.clone(), Instant::now(), &self.settings.random),
         }
         drop(state);
         opened
@@ -105,7 +105,7 @@ impl Line {
         let now = Instant::now();
         state
             .gate
-            .lost(connection.begun, error.clone(), now, self.settings.random());
+            .lost(connection.begun, error.clone(), now, &self.settings.random);
         state.forget(connection);
     }
 
@@ -121,9 +121,7 @@ impl Line {
                 Ok(_) => state.gate.connected(),
                 Err(error) => {
                     let now = Instant::now();
-                    state
-                        .gate
-                        .failed(error.clone(), now, self.settings.random());
+                    state.gate.failed(error.clone(), now, &self.settings.random);
                     state.attempt = None;
                 }
             }
@@ -143,7 +141,7 @@ impl Line {
             let begun = attempt.begun;
             state.attempt = None;
             state.unanswered = None;
-            state.gate.lost(begun, error, now, self.settings.random());
+            state.gate.lost(begun, error, now, &self.settings.random);
         }
         state.gate.admits(now)?;
         let settings = Arc::clone(&self.settings);
@@ -185,7 +183,7 @@ impl Attempt {
         now: Instant,
         settings: &Settings,
     ) -> Option<RedisStoreError> {
-        let within = settings.timeout();
+        let within = settings.timeout;
         let overdue = |since: Instant| now.saturating_duration_since(since) >= within;
         match self.outcome.peek() {
             // Nobody has waited for it to the end, so nobody has noticed that its time is over.

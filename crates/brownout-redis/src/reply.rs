@@ -4,9 +4,10 @@ use std::vec;
 
 use redis::Value;
 
-use crate::connection::text;
-use crate::error::{Peer, RedisStoreError};
+use crate::error::RedisStoreError;
+use crate::peer::Peer;
 use crate::scripts::answer;
+use crate::server::text;
 
 /// The answer of a script that has run, item by item.
 #[derive(Debug)]

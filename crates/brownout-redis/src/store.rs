@@ -9,6 +9,7 @@ use brownout_registry::fleet::{
     StoreTime, Summary, Version, limits,
 };
 
+use crate::builder::RedisStoreBuilder;
 use crate::changes::RedisChanges;
 use crate::connection::Connection;
 use crate::error::RedisStoreError;
@@ -17,7 +18,7 @@ use crate::keys::Namespace;
 use crate::line::Line;
 use crate::reply::Reply;
 use crate::scripts::{self, Script};
-use crate::settings::{RedisStoreBuilder, Settings};
+use crate::settings::Settings;
 
 /// A fleet's store in Redis: one replica's access to one namespace. Clones share their connection.
 ///
@@ -77,7 +78,7 @@ impl RedisStore {
     }
 
     fn names(&self) -> &Namespace {
-        self.line.settings.namespace()
+        &self.line.settings.namespace
     }
 
     /// Runs a script over the connection.
@@ -98,7 +99,7 @@ impl RedisStore {
         script: &Script,
         arguments: &[String],
     ) -> Result<Reply, RedisStoreError> {
-        let (names, within) = (self.names(), self.line.settings.timeout());
+        let (names, within) = (self.names(), self.line.settings.timeout);
         let run = async |script, arguments: &[String]| {
             connection.run(script, names, within, arguments).await
         };

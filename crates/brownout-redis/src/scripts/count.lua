@@ -37,13 +37,9 @@ end
 
 local function count(at)
   local member = 't:' .. ARGV[at]
-  local trip = redis.call('GETRANGE', root .. ':' .. member, 0, 99)
-  if string.match(trip, '^1 (%d+) ') == present.epoch then
-    return nil
-  end
-  local format = string.match(trip, '^(%d+) ')
-  if format and format ~= '1' then
-    return { 'newer', int(now), root .. ':' .. member, format }
+  local tripped, _, fault = version(present, root .. ':' .. member)
+  if tripped or fault then
+    return fault
   end
   local window = root .. ':w:' .. ARGV[at] .. ':' .. ARGV[at + 4] .. ':'
   local bucket = math.floor(now / tonumber(ARGV[at + 4]))

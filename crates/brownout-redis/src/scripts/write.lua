@@ -17,29 +17,14 @@ end
 local wanted, seen, added = {}, {}, 0
 for at = 4, #ARGV, FIELDS do
   local member = 'o:' .. ARGV[at]
-  local key = root .. ':' .. member
-  local head = redis.pcall('GETRANGE', key, 0, 99)
-  if failed(head) then
-    return bad(key, head)
+  local epoch, revision, fault = version(present, root .. ':' .. member)
+  if fault then
+    return fault
   end
-  local epoch, revision = '', ''
-  if head ~= '' then
-    local format, its_epoch, its_revision = string.match(head, '^(%d+) (%d+) (%d+) %d+ ')
-    if format and format ~= '1' then
-      return { 'newer', int(now), key, format }
-    end
-    if not format then
-      return bad(key, 'it does not begin as our values do')
-    end
-    -- A value of another epoch is one that the store has lost together with its state.
-    if its_epoch == present.epoch then
-      epoch, revision = its_epoch, its_revision
-    end
-  end
-  local granted = not seen[member] and epoch == ARGV[at + 1] and revision == ARGV[at + 2]
+  local granted = not seen[member] and (epoch or '') == ARGV[at + 1] and (revision or '') == ARGV[at + 2]
   if granted then
     seen[member] = true
-    if epoch == '' then
+    if not epoch then
       added = added + 1
     end
   end

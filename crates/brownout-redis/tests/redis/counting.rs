@@ -5,7 +5,7 @@ use std::time::Duration;
 use brownout_registry::fleet::{FleetStore, Rule, StoreErrorKind};
 
 use crate::support::{
-    Cable, Server, count, flag, kind, replica, rule, stack, store, summary, written,
+    Cable, Server, count, flag, hasty, kind, replica, rule, soon, stack, store, summary, written,
 };
 
 const FORTY: usize = 40;
@@ -74,15 +74,17 @@ async fn forty_replicas_trip_a_flag_at_the_right_total() {
 async fn counts_whose_answer_is_lost_are_counted_once() {
     let server = Server::start();
     let cable = Cable::to(server.port()).await;
-    let (near, far) = (store(&server.url()), store(&cable.url()));
+    let (near, far) = (store(&server.url()), hasty(&cable.url()));
     near.report(summary("one"), Duration::from_mins(1))
         .await
         .unwrap();
     written(&near, stack(flag("begun"), None, &[1])).await;
     // So that the script is known, and the connection made.
-    far.count(&replica("one"), 1, vec![count("other", 1, 0, rule(9))])
-        .await
-        .unwrap();
+    let other = async || {
+        let counts = vec![count("other", 1, 0, rule(9))];
+        far.count(&replica("one"), 1, counts).await
+    };
+    soon(other).await;
     cable.mute();
     let counted = far
         .count(&replica("one"), 1, vec![count("search", 0, 4, rule(5))])

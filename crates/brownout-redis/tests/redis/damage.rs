@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brownout_registry::fleet::{Changes, FleetStore, Message, StoreErrorKind};
+use brownout_registry::fleet::{Changes, FleetStore, Message, Outcome, StoreErrorKind};
 use tokio::time::timeout;
 
 use crate::support::{
@@ -127,6 +127,20 @@ async fn a_value_that_cannot_be_read_is_told_and_the_others_count() {
             damage.private_detail().contains("{shop}:o:flag:search"),
             "{damage}"
         );
+        // Nobody writes over it.
+        let held = server.run(&["GET", "{shop}:o:flag:search"]);
+        let write = shop.write(vec![stack(flag("search"), None, &[1])]).await;
+        assert!(
+            !matches!(write.as_deref(), Ok([Outcome::Written(_)])),
+            "{value:.40}"
+        );
+        assert_eq!(server.run(&["GET", "{shop}:o:flag:search"]), held);
+        written_anew(&server, "t:search", value);
+        let counts = vec![count("search", 0, 5, rule(5))];
+        let counted = shop.count(&replica("one"), 1, counts).await;
+        assert_eq!(kind(&counted), expected, "{value:.40}");
+        assert!(server.run(&["GET", "{shop}:t:search"]).contains(value));
+        server.run(&["DEL", "{shop}:t:search"]);
     }
     spoil(&server, "{shop}:o:flag:search");
     let picture = shop.picture().await.unwrap();

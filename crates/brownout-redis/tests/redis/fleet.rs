@@ -1,14 +1,24 @@
 //! Registries in a fleet over a real server: what becomes of their agreement when the server fails.
 
+use std::time::Duration;
+
+use brownout_redis::RedisStore;
 use brownout_registry::{FeatureState, Status};
 use tokio::time::Instant;
 
-use crate::support::{Cable, Member, Server, store, until};
+use crate::support::{Cable, Member, Server, builder, until};
 
 const REPLICAS: usize = 3;
 
+/// A store that gives up soon, though not on a machine that is merely busy.
+fn impatient(url: &str) -> RedisStore {
+    let second = Duration::from_secs(1);
+    let builder = builder(url).timeout(second).silence(second);
+    builder.build().unwrap()
+}
+
 async fn fleet(server: &Server) -> Vec<Member> {
-    let join = |number| Member::join(store(&server.url()), &format!("replica-{number}"));
+    let join = |number| Member::join(impatient(&server.url()), &format!("replica-{number}"));
     let members: Vec<_> = (0..REPLICAS).map(join).collect();
     until("all are in touch", || {
         members.iter().all(|member| member.fleet.is_in_touch())
@@ -66,7 +76,7 @@ async fn replicas_agree_keep_what_they_know_without_the_server_and_agree_again()
     })
     .await;
     // And the store holds it for those who come later.
-    let late = Member::join(store(&server.url()), "late");
+    let late = Member::join(impatient(&server.url()), "late");
     until("the late one agrees", || late.held() == members[0].held()).await;
 }
 
@@ -125,7 +135,7 @@ async fn a_replica_that_was_cut_off_makes_up_for_what_it_missed() {
     let server = Server::start();
     let members = fleet(&server).await;
     let cable = Cable::to(server.port()).await;
-    let far = Member::join(store(&cable.url()), "far");
+    let far = Member::join(impatient(&cable.url()), "far");
     until("it is in touch", || far.fleet.is_in_touch()).await;
     cable.die();
     members[0].set("search", FeatureState::Disabled).await;
@@ -142,7 +152,7 @@ async fn a_replica_that_was_cut_off_makes_up_for_what_it_missed() {
 async fn a_fleet_is_joined_without_its_server_and_found_when_that_comes() {
     let mut server = Server::start();
     server.kill();
-    let early = Member::join(store(&server.url()), "early");
+    let early = Member::join(impatient(&server.url()), "early");
     until("it says so", || early.store_status().0 == Status::Degraded).await;
     let said = early.store_status().1;
     assert!(said.contains("unreachable"), "{said}");

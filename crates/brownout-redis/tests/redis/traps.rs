@@ -7,25 +7,25 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use crate::support::{
-    Cable, Fake, Server, builder, change, flag, hello, kind, replica, said, soon, stack, store,
-    written,
+    Cable, Fake, PATIENCE, Server, builder, change, flag, hasty, hello, kind, replica, said, soon,
+    stack, store, written,
 };
 
 #[tokio::test]
 async fn an_idle_subscriber_that_has_gone_deaf_finds_out_and_can_begin_anew() {
     let server = Server::start();
     let cable = Cable::to(server.port()).await;
-    let far = store(&cable.url());
-    let mut changes = far.subscribe(&replica("far")).await.unwrap();
+    let far = hasty(&cable.url());
+    let mut changes = soon(async || far.subscribe(&replica("far")).await).await;
 
     // Nobody closes anything: the packets go nowhere.
     cable.die();
     let begun = Instant::now();
-    let told = timeout(Duration::from_secs(5), changes.next()).await;
+    let told = timeout(PATIENCE, changes.next()).await;
     let told = told.expect("it finds out by itself");
     assert_eq!(kind(&told), StoreErrorKind::TimedOut, "{told:?}");
     assert!(
-        begun.elapsed() < Duration::from_secs(2),
+        begun.elapsed() < PATIENCE,
         "400 ms of silence, and 400 ms for its message to itself"
     );
 
@@ -38,7 +38,8 @@ async fn an_idle_subscriber_that_has_gone_deaf_finds_out_and_can_begin_anew() {
 #[tokio::test]
 async fn a_subscriber_in_a_quiet_fleet_stays_subscribed() {
     let server = Server::start();
-    let quiet = store(&server.url());
+    let silence = Duration::from_millis(300);
+    let quiet = builder(&server.url()).silence(silence).build().unwrap();
     let mut changes = quiet.subscribe(&replica("quiet")).await.unwrap();
     // Several times as long as it takes to doubt itself.
     let silence = timeout(Duration::from_secs(3), changes.next()).await;
@@ -51,8 +52,8 @@ async fn a_subscriber_in_a_quiet_fleet_stays_subscribed() {
 async fn commands_during_a_reconnect_end_in_their_time() {
     let server = Server::start();
     let cable = Cable::to(server.port()).await;
-    let far = store(&cable.url());
-    far.picture().await.unwrap();
+    let far = hasty(&cable.url());
+    soon(async || far.picture().await).await;
 
     // The old connection is gone, and a new one is let in but never answered.
     cable.die();
@@ -66,7 +67,7 @@ async fn commands_during_a_reconnect_end_in_their_time() {
         ));
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < PATIENCE,
         "each may take 400 ms, connecting included, and they wait side by side"
     );
     cable.mend();
@@ -102,7 +103,7 @@ async fn a_subscription_that_is_confirmed_and_hears_nothing_is_none() {
         _ => ":0\r\n".to_owned(),
     })
     .await;
-    let subscribed = store(&fake.url()).subscribe(&replica("one")).await;
+    let subscribed = hasty(&fake.url()).subscribe(&replica("one")).await;
     assert_eq!(kind(&subscribed), StoreErrorKind::TimedOut);
 }
 

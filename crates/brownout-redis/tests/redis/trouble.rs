@@ -6,7 +6,8 @@ use brownout_redis::{RedisStore, RedisStoreError};
 use brownout_registry::fleet::{FleetStore, StoreErrorKind};
 
 use crate::support::{
-    Fake, Server, builder, flag, hello, kind, replica, said, soon, stack, store, summary, written,
+    Fake, Server, builder, flag, hello, kind, replica, said, soon, stack, store, summary, until,
+    written,
 };
 
 #[test]
@@ -150,8 +151,14 @@ async fn a_right_that_a_script_lacks_is_known_by_every_servers_words() {
 #[tokio::test]
 async fn a_replica_of_the_server_is_refused_as_it_takes_no_writes() {
     let (server, copy) = (Server::start(), Server::start());
+    written(&store(&server.url()), stack(flag("search"), None, &[1])).await;
     let port = server.port().to_string();
     assert_eq!(copy.run(&["REPLICAOF", "127.0.0.1", &port]), "+OK");
+    until("it has copied all", || {
+        copy.run(&["EXISTS", "{shop}:meta"]) == ":1"
+    })
+    .await;
+    // It could be read, but lags behind, and nobody could write.
     let picture = store(&copy.url()).picture().await;
     assert_eq!(kind(&picture), StoreErrorKind::Full);
     assert!(said(picture).contains("replica"));

@@ -22,7 +22,7 @@ impl Member {
     pub(crate) fn join(store: RedisStore, name: &str) -> Self {
         let registry = Registry::new();
         let settings = FleetSettings::new(replica(name))
-            .timeout(Duration::from_millis(600))
+            .timeout(Duration::from_millis(1_500))
             .ping(Duration::from_millis(300))
             .repair(Duration::from_secs(1))
             .flush(Duration::from_millis(100))

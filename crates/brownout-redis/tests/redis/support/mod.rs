@@ -20,16 +20,27 @@ use brownout_redis::{RedisStore, RedisStoreBuilder};
 use brownout_registry::fleet::StoreError;
 use tokio::time::{Instant, sleep};
 
-/// A store in the namespace `shop`, that loses patience soon.
+/// Longer than anything takes that works, and what takes less has not waited for it to be over.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A store in the namespace `shop`, that is patient with a machine that is busy.
 pub(crate) fn store(url: &str) -> RedisStore {
     builder(url).build().expect("the test's settings are valid")
+}
+
+/// The same, for servers that do not answer. What should succeed over it is asked for with [`soon`].
+pub(crate) fn hasty(url: &str) -> RedisStore {
+    let builder = builder(url)
+        .timeout(Duration::from_millis(400))
+        .silence(Duration::from_millis(400));
+    builder.build().expect("the test's settings are valid")
 }
 
 pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
     RedisStore::builder(url)
         .namespace("shop")
-        .timeout(Duration::from_millis(400))
-        .silence(Duration::from_millis(400))
+        .timeout(PATIENCE)
+        .silence(PATIENCE)
 }
 
 /// What comes of an operation, once the wait is over that follows a failure.
