@@ -101,7 +101,10 @@ async fn a_state_that_is_lost_alone_takes_its_values_with_it() {
     let picture = shop.picture().await.unwrap();
     assert_eq!((picture.version.revision, picture.stacks.len()), (0, 0));
     assert_eq!(picture.damage, None);
-    // What is left of the values stands in nobody's way.
+    // Not even an index that names them brings them back, and they stand in nobody's way.
+    let left = ["ZADD", "{shop}:index", "9999999999999", "o:flag:other"];
+    assert_eq!(server.run(&left), ":1");
+    assert!(shop.picture().await.unwrap().stacks.is_empty());
     written(&shop, stack(flag("search"), None, &[2])).await;
     let picture = shop.picture().await.unwrap();
     assert_eq!(ids(&picture, &flag("search")), Some(vec![2]));

@@ -1,13 +1,15 @@
 //! What is wrong with a server, an address or a user is said once, clearly, and without a password.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use brownout_redis::{RedisStore, RedisStoreError};
 use brownout_registry::fleet::{FleetStore, StoreErrorKind};
 
 use crate::support::{
-    Fake, Server, builder, flag, hello, kind, replica, said, soon, stack, store, summary, until,
-    written,
+    Fake, PATIENCE, Server, builder, bulk, flag, hello, kind, replica, said, soon, stack, store,
+    summary, until, written,
 };
 
 #[test]
@@ -146,6 +148,31 @@ async fn a_right_that_a_script_lacks_is_known_by_every_servers_words() {
         assert_eq!(kind(&picture), StoreErrorKind::Refused, "{picture:?}");
         assert!(said(picture).contains(&words[4..40]));
     }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_years_off_does_no_harm() {
+    // The year 1970, where a command may still run until a moment in it.
+    let latest = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&latest);
+    let fake = Fake::answering(move |command| match command[0].as_str() {
+        "HELLO" => hello("7.4.0"),
+        "TIME" => "*2\r\n$4\r\n5000\r\n$1\r\n0\r\n".to_owned(),
+        _ => {
+            asked.store(command[4].parse().unwrap(), Ordering::SeqCst);
+            format!("*2\r\n{}{}", bulk("ok"), bulk("5000001"))
+        }
+    })
+    .await;
+    let shop = store(&fake.url());
+    shop.report(summary("one"), Duration::from_secs(1))
+        .await
+        .unwrap();
+    let latest = Duration::from_millis(latest.load(Ordering::SeqCst) - 5_000_000);
+    assert!(
+        PATIENCE <= latest && latest < 2 * PATIENCE,
+        "{latest:?} from now"
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brownout_redis::RedisStore;
-use brownout_registry::fleet::{Fleet, FleetGuard, FleetSettings};
+use brownout_registry::fleet::{Fleet, FleetError, FleetGuard, FleetSettings};
 use brownout_registry::{
     FeatureState, FleetOverrideId, Order, OverrideValue, Registry, Scope, Status, Target,
 };
@@ -36,11 +36,17 @@ impl Member {
     }
 
     pub(crate) async fn set(&self, name: &str, state: FeatureState) -> FleetOverrideId {
+        self.try_set(name, state).await.unwrap()
+    }
+
+    pub(crate) async fn try_set(
+        &self,
+        name: &str,
+        state: FeatureState,
+    ) -> Result<FleetOverrideId, FleetError> {
         let order = Order::new("ops", "drill", Duration::from_mins(10));
-        let set = self
-            .fleet
-            .set(flag(name), OverrideValue::Flag(state), order);
-        set.await.unwrap()
+        let value = OverrideValue::Flag(state);
+        self.fleet.set(flag(name), value, order).await
     }
 
     /// The state imposed on a flag.

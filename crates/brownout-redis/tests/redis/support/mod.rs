@@ -7,7 +7,7 @@ mod server;
 mod values;
 
 pub(crate) use self::cable::Cable;
-pub(crate) use self::fake::{Fake, hello};
+pub(crate) use self::fake::{Fake, bulk, hello};
 pub(crate) use self::member::{Member, until};
 pub(crate) use self::server::{Server, program};
 pub(crate) use self::values::{
