@@ -96,7 +96,7 @@ impl Connection {
             .map_err(|error| peer.says(&error))?;
         let asked = Instant::now();
         let hello = ask(&mut inner, peer, &redis::cmd("HELLO")).await?;
-        let mut server = Server::of(&hello, asked);
+        let server = Server::of(&hello, asked);
         if asks_sentinel {
             let Some(name) = settings
                 .primary
@@ -115,7 +115,7 @@ impl Connection {
         }
         let asked = Instant::now();
         let time = ask(&mut inner, peer, &redis::cmd("TIME")).await?;
-        server.clock = (clock(time, peer)?, asked);
+        server.clock.heard(clock(time, peer)?, asked);
         Ok(Step::There(Self {
             inner,
             peer: Arc::clone(peer),
@@ -153,7 +153,24 @@ impl Connection {
         within: Duration,
         arguments: &[String],
     ) -> Result<Reply, RedisStoreError> {
-        let latest = self.server.latest(Instant::now() + within);
+        match self.run_once(script, namespace, within, arguments).await {
+            // It was not run, and somebody still waits for it: the server's clock has been set, and is known anew.
+            Err(RedisStoreError::Late { .. }) => {
+                self.run_once(script, namespace, within, arguments).await
+            }
+            result => result,
+        }
+    }
+
+    async fn run_once(
+        &self,
+        script: &Script,
+        namespace: &Namespace,
+        within: Duration,
+        arguments: &[String],
+    ) -> Result<Reply, RedisStoreError> {
+        let asked = Instant::now();
+        let latest = self.server.clock.at(asked + within);
         let command = |name: &str, what: &str| {
             let mut command = redis::cmd(name);
             command.arg(what).arg(1).arg(namespace.meta()).arg(latest);
@@ -162,17 +179,18 @@ impl Connection {
         };
         let mut inner = self.inner.clone();
         let known = command("EVALSHA", &script.digest);
-        let answer = match inner
-            .send_packed_command(&known)
-            .await
-            .and_then(Value::extract_error)
-        {
+        let answer = inner.send_packed_command(&known).await;
+        let answer = match answer.and_then(Value::extract_error) {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 ask(&mut inner, &self.peer, &command("EVAL", script.code)).await
             }
             answer => answer.map_err(|error| self.peer.says(&error)),
         };
-        Reply::new(answer?, &self.peer)
+        let (now, reply) = Reply::new(answer?, &self.peer);
+        if let Some(now) = now {
+            self.server.clock.heard(now, asked);
+        }
+        reply
     }
 }
 

@@ -51,8 +51,9 @@
 //!   server that lets us in and hangs up within 5 s counts as a failure.
 //! - **A connection without answers is replaced**, even if every caller leaves before the timeout. One that was closed
 //!   meanwhile is replaced before it is used.
-//! - **Nothing is sent twice, and nothing happens late.** Each command carries the latest moment, by the server's clock, at
-//!   which it may still run. What lay in the socket of a server that stood still is refused when it goes on.
+//! - **Nothing is done twice, and nothing happens late.** Each command carries the latest moment, by the server's clock, at
+//!   which it may still run. What lay in the socket of a server that stood still is refused when it goes on. Each answer
+//!   tells the server's time anew, so clocks may drift, disagree and be set.
 //! - **A server that comes back empty**, was flushed, or has lost its state to an eviction, has another epoch. Values of
 //!   the lost one count no more; the registry writes people's overrides again.
 //!

@@ -20,41 +20,51 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Tells a result from what scripts answer in its place.
-    pub(crate) fn new(value: Value, peer: &Peer) -> Result<Self, RedisStoreError> {
-        let Value::Array(items) = value else {
-            return Err(strange(&peer.address));
-        };
+    /// The server's time, if it could be read; and the result, told from what scripts answer in its place.
+    pub(crate) fn new(value: Value, peer: &Peer) -> (Option<u64>, Result<Self, RedisStoreError>) {
         let mut reply = Self {
-            items: items.into_iter(),
+            items: match value {
+                Value::Array(items) => items,
+                _ => Vec::new(),
+            }
+            .into_iter(),
             is_none: false,
             now: 0,
             address: peer.address.clone(),
         };
-        let kind = reply.text()?;
-        reply.now = reply.number()?;
-        match kind.as_str() {
-            answer::OK => Ok(reply),
+        let head = reply.text().and_then(|kind| Ok((kind, reply.number()?)));
+        match head {
+            Ok((kind, now)) => {
+                reply.now = now;
+                (Some(now), reply.judged(&kind))
+            }
+            Err(error) => (None, Err(error)),
+        }
+    }
+
+    fn judged(mut self, kind: &str) -> Result<Self, RedisStoreError> {
+        match kind {
+            answer::OK => Ok(self),
             answer::NONE => {
-                reply.is_none = true;
-                Ok(reply)
+                self.is_none = true;
+                Ok(self)
             }
             answer::LATE => Err(RedisStoreError::Late {
-                address: reply.address,
+                address: self.address,
             }),
             answer::FULL => Err(RedisStoreError::Full {
-                limit: reply.text()?,
-                address: reply.address,
+                limit: self.text()?,
+                address: self.address,
             }),
             answer::BAD => Err(RedisStoreError::Damaged {
-                key: reply.text()?,
-                fault: reply.text()?,
+                key: self.text()?,
+                fault: self.text()?,
             }),
             answer::NEWER => Err(RedisStoreError::Newer {
-                key: reply.text()?,
-                format: reply.text()?,
+                key: self.text()?,
+                format: self.text()?,
             }),
-            _ => Err(strange(&reply.address)),
+            _ => Err(strange(&self.address)),
         }
     }
 

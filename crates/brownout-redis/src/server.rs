@@ -1,5 +1,7 @@
 //! What a server says of itself when it is met: version, role, clock.
 
+use std::sync::{Mutex, PoisonError};
+
 use redis::Value;
 use tokio::time::Instant;
 
@@ -12,9 +14,12 @@ pub(crate) struct Server {
     pub(crate) version: String,
     pub(crate) mode: String,
     role: String,
-    /// Its clock, and ours at or before that moment.
-    pub(crate) clock: (u64, Instant),
+    pub(crate) clock: Clock,
 }
+
+/// What a server's clock shows, as far as it was last heard of: clocks drift apart within days, and are set.
+#[derive(Debug)]
+pub(crate) struct Clock(Mutex<(u64, Instant)>);
 
 /// The oldest version that knows everything the scripts need.
 const OLDEST: u32 = 7;
@@ -36,7 +41,7 @@ impl Server {
             version: field("version"),
             mode: field("mode"),
             role: field("role"),
-            clock: (0, at),
+            clock: Clock(Mutex::new((0, at))),
         }
     }
 
@@ -60,15 +65,23 @@ impl Server {
         }
         Ok(())
     }
+}
 
-    /// What its clock shows at that moment, or a little more: by as much as it took to read it.
-    pub(crate) fn latest(&self, at: Instant) -> u64 {
-        let (clock, read) = self.clock;
-        let since = at.saturating_duration_since(read).as_millis();
+impl Clock {
+    /// It showed `now`, in milliseconds, to somebody who asked at that moment of ours.
+    pub(crate) fn heard(&self, now: u64, asked: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now, asked);
+    }
+
+    /// What it shows at that moment of ours, or a little more: by as much as it took to hear of it.
+    pub(crate) fn at(&self, at: Instant) -> u64 {
+        let (clock, asked) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = at.saturating_duration_since(asked).as_millis();
         clock.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
     }
 }
 
+/// The answer to `TIME`, in milliseconds.
 pub(crate) fn clock(time: Value, peer: &Peer) -> Result<u64, RedisStoreError> {
     let (seconds, micros): (u64, u64) =
         redis::from_redis_value(time).map_err(|error| peer.says(&error.into()))?;

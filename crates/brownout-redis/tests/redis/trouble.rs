@@ -176,6 +176,35 @@ async fn a_clock_that_is_years_off_does_no_harm() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_costs_no_operation() {
+    // An hour passes on the server between the connection and the first command.
+    const LATER: u64 = 5_000_000 + 3_600_000;
+    let scripts = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&scripts);
+    let fake = Fake::answering(move |command| match command[0].as_str() {
+        "HELLO" => hello("7.4.0"),
+        "TIME" => "*2\r\n$4\r\n5000\r\n$1\r\n0\r\n".to_owned(),
+        _ => {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let latest: u64 = command[4].parse().unwrap();
+            let word = if latest < LATER { "late" } else { "ok" };
+            format!("*2\r\n{}{}", bulk(word), bulk(&LATER.to_string()))
+        }
+    })
+    .await;
+    let shop = store(&fake.url());
+    for runs in [2, 3] {
+        let report = shop.report(summary("one"), Duration::from_secs(1));
+        report.await.unwrap();
+        assert_eq!(
+            scripts.load(Ordering::SeqCst),
+            runs,
+            "the time is known by then"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_replica_of_the_server_is_refused_as_it_takes_no_writes() {
     let (server, copy) = (Server::start(), Server::start());
     written(&store(&server.url()), stack(flag("search"), None, &[1])).await;
