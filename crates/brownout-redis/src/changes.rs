@@ -17,14 +17,13 @@ use crate::error::RedisStoreError;
 use crate::format::{self, Canary};
 use crate::line::Line;
 use crate::mailbox::{Letter, Letters, mailbox};
-use crate::settings::Settings;
 
 /// What a [`RedisStore`](crate::RedisStore) tells one subscriber.
 ///
 /// After some time without a message it sends one to itself, over the very connection that it listens on. One that does
 /// not come back in time ends it: nobody stays subscribed to a connection that is dead, or that the server has forgotten.
 pub struct RedisChanges {
-    settings: Arc<Settings>,
+    line: Arc<Line>,
     connection: Connection,
     letters: Letters,
     changes: String,
@@ -51,7 +50,10 @@ enum Next {
 
 impl RedisChanges {
     /// Subscribes, and does not believe it before a message to itself has come back.
-    pub(crate) async fn open(line: &Line, replica: &ReplicaId) -> Result<Self, RedisStoreError> {
+    pub(crate) async fn open(
+        line: &Arc<Line>,
+        replica: &ReplicaId,
+    ) -> Result<Self, RedisStoreError> {
         let settings = Arc::clone(&line.settings);
         let within = settings.timeout;
         let opening = async {
@@ -63,7 +65,7 @@ impl RedisChanges {
                 .subscribe(&[changes.clone(), canary.clone()])
                 .await?;
             let mut this = Self {
-                settings: Arc::clone(&settings),
+                line: Arc::clone(line),
                 connection,
                 letters,
                 changes,
@@ -104,7 +106,7 @@ impl RedisChanges {
             }
             Next::Time if self.doubt.is_some() => {
                 let peer = &self.connection.peer;
-                Err(peer.is_silent("a message to ourselves", self.settings.timeout))
+                Err(peer.is_silent("a message to ourselves", self.line.settings.timeout))
             }
             Next::Time => {
                 self.doubt = Some(self.doubt());
@@ -116,7 +118,7 @@ impl RedisChanges {
     async fn event(&mut self) -> Next {
         let due = match &self.doubt {
             Some(doubt) => doubt.until,
-            None => self.heard + self.settings.silence,
+            None => self.heard + self.line.settings.silence,
         };
         let mut sending = self.doubt.as_mut().and_then(|doubt| doubt.sending.as_mut());
         let mut letter = pin!(self.letters.next());
@@ -172,7 +174,7 @@ impl RedisChanges {
         let sending = async move { connection.send(&command).await.map(drop) };
         Doubt {
             number,
-            until: Instant::now() + self.settings.timeout,
+            until: Instant::now() + self.line.settings.timeout,
             sending: Some(sending.boxed()),
         }
     }
@@ -181,8 +183,14 @@ impl RedisChanges {
 impl Changes for RedisChanges {
     async fn next(&mut self) -> Result<Message, StoreError> {
         loop {
-            if let Some(message) = self.step().await? {
-                return Ok(message);
+            match self.step().await {
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) => {}
+                Err(error) => {
+                    // Whoever loses one subscription after another has to wait, as with connections that fail.
+                    self.line.lost(&self.connection, &error);
+                    return Err(error.into());
+                }
             }
         }
     }

@@ -253,3 +253,29 @@ async fn two_hundred_stores_without_a_server_make_a_bounded_number_of_attempts()
         "{made} attempts in four seconds, of which each store may make one in two"
     );
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_subscribers_again_and_again_is_not_stormed() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    shop.picture().await.unwrap();
+    let begun = Instant::now();
+    let mut subscribed = 0;
+    while begun.elapsed() < Duration::from_secs(4) {
+        if let Ok(mut changes) = shop.subscribe(&replica("one")).await {
+            subscribed += 1;
+            server.run(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+            let told = timeout(PATIENCE, changes.next()).await;
+            assert_eq!(kind(&told.unwrap()), StoreErrorKind::Unreachable);
+        }
+        // Asked for at once again, by whoever does not wait by itself.
+        sleep(Duration::from_millis(1)).await;
+    }
+    // Waits of 125 ms at least, then 250, 500, 1,000 and 1,500.
+    assert!(
+        (2..=6).contains(&subscribed),
+        "{subscribed} times in four seconds"
+    );
+    // Commands have a connection of their own, which is well.
+    shop.picture().await.unwrap();
+}
