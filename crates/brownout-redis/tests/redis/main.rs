@@ -7,6 +7,7 @@
 #![allow(clippy::panic, reason = "a test that panics says what is wrong")]
 
 mod agreement;
+mod bounds;
 mod conformance;
 mod counting;
 mod damage;

@@ -1,0 +1,76 @@
+//! How much a namespace holds at most.
+
+use std::time::Duration;
+
+use brownout_registry::fleet::{FleetStore, StoreErrorKind, limits};
+
+use crate::support::{
+    Server, count, flag, ids, kind, replica, rule, said, stack, store, summary, written,
+};
+
+/// Names so many members in a sorted set, none of which ends soon.
+fn crowd(server: &Server, key: &str, members: usize) {
+    let script =
+        "for n = 1, ARGV[1] do redis.call('ZADD', KEYS[1], 9999999999999, 'o:flag:x' .. n) end";
+    server.run(&["EVAL", script, "1", key, &members.to_string()]);
+    assert_eq!(server.run(&["ZCARD", key]), format!(":{members}"));
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_full_takes_nothing_new_and_lets_go_of_what_it_has() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    shop.picture().await.unwrap();
+    crowd(&server, "{shop}:index", limits::VALUES - 1);
+    let last = written(&shop, stack(flag("last"), None, &[1])).await;
+    let both = vec![
+        stack(flag("last"), Some(last), &[2]),
+        stack(flag("new"), None, &[1]),
+    ];
+    let write = shop.write(both).await;
+    assert_eq!(kind(&write), StoreErrorKind::Full);
+    assert!(said(write).contains("10000"));
+    let picture = shop.picture().await.unwrap();
+    assert_eq!(
+        ids(&picture, &flag("last")),
+        Some(vec![1]),
+        "nothing was done by half"
+    );
+    // What is there already can be changed: somebody must be able to release it.
+    written(&shop, stack(flag("last"), Some(last), &[])).await;
+
+    shop.report(summary("one"), Duration::from_mins(1))
+        .await
+        .unwrap();
+    let counted = shop
+        .count(&replica("one"), 1, vec![count("search", 0, 9, rule(5))])
+        .await;
+    assert_eq!(kind(&counted), StoreErrorKind::Full);
+    assert!(shop.picture().await.unwrap().trips.is_empty());
+}
+
+#[tokio::test]
+async fn replicas_beyond_all_reason_are_refused_and_those_known_live_on() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    shop.report(summary("known"), Duration::from_mins(1))
+        .await
+        .unwrap();
+    crowd(&server, "{shop}:crowd", 99_999);
+    let union = [
+        "ZUNIONSTORE",
+        "{shop}:replicas",
+        "2",
+        "{shop}:replicas",
+        "{shop}:crowd",
+    ];
+    assert_eq!(server.run(&union), ":100000");
+    let report = shop.report(summary("new"), Duration::from_mins(1)).await;
+    assert_eq!(kind(&report), StoreErrorKind::Full);
+    shop.report(summary("known"), Duration::from_mins(1))
+        .await
+        .unwrap();
+    let replicas = shop.replicas().await.unwrap();
+    assert_eq!(replicas.live, 100_000);
+    assert!(replicas.summaries.len() <= limits::SUMMARIES);
+}
