@@ -148,6 +148,12 @@ impl RedisStoreBuilder {
         if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             return Client::open(info).map_err(|error| invalid(&error));
         }
+        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+            let fault = "`#insecure` would trust anybody; give the authority as `root_certificate`";
+            return Err(RedisStoreError::InvalidUrl {
+                fault: fault.to_owned(),
+            });
+        }
         if let Some(pem) = &self.root_certificate
             && !matches!(CertificateDer::pem_slice_iter(pem).next(), Some(Ok(_)))
         {

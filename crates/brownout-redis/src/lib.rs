@@ -46,9 +46,10 @@
 //! - **A subscription that hears nothing ends.** It has a connection of its own. It believes itself subscribed only when a
 //!   message to itself has come back over that connection, and after 5 s of [silence](RedisStoreBuilder::silence) it sends
 //!   another. One that does not come back in time is an error, and whoever wants more subscribes anew.
-//! - **Connections are tried in moderation**: by one store one at a time, after a failure only when a wait is over that
-//!   grows from 250 ms to 3 s, each ± 50 %. In between operations fail at once, with the error of the last attempt. A
-//!   server that lets us in and hangs up within 5 s counts as a failure.
+//! - **Connections are tried in moderation**: by one store one at a time for its commands, and one for each subscription
+//!   that is asked for; after a failure only when a wait is over that grows from 250 ms to 3 s, each ± 50 %. In between
+//!   operations fail at once, with the error of the last attempt. A server that lets us in and hangs up within 5 s counts
+//!   as a failure.
 //! - **A connection without answers is replaced**, even if every caller leaves before the timeout. One that was closed
 //!   meanwhile is replaced before it is used.
 //! - **Nothing is done twice, and nothing happens late.** Each command carries the latest moment, by the server's clock, at
@@ -112,9 +113,8 @@
 //!
 //! With the feature `tls`, `rediss://` URLs (and `valkeys://`) are encrypted through rustls, TLS 1.2 or 1.3. The server's
 //! certificate must be valid for the host in the URL and signed by an authority that the system trusts, or by that of
-//! `RedisStoreBuilder::root_certificate`. Appending `#insecure` to the URL turns those checks off, and with
-//! them the protection against whoever sits in between; this crate enables it only if the `redis` crate's feature
-//! `tls-rustls-insecure` is on. If the program has not chosen a rustls provider, `ring` becomes its default.
+//! `RedisStoreBuilder::root_certificate`. There is no way to turn that off: a URL with `#insecure` is refused. If the
+//! program has not chosen a rustls provider, `ring` becomes its default.
 //!
 //! # Servers
 //!
@@ -123,15 +123,16 @@
 //! any node of which may be named, since a namespace is in one slot. A node that is a replica is refused, and one that
 //! becomes one is left at the next write.
 //!
-//! After a failover to a copy that lacked the last writes, revisions are given anew. Replicas notice by their next
-//! picture, 30 s later on average.
+//! After a failover to a copy that lacked the last writes, revisions are given anew. Replicas notice with the next message
+//! or picture, and whoever still holds an override that was lost writes it again.
 //!
 //! # What it costs
 //!
-//! Two connections a replica, and nothing on the path of calls. On the server: one `PUBLISH` about every 5 s and one script
-//! about every 10 s from each replica, one script about every second from those that have something to count (two commands
-//! a flag where all went well, and 14 more where something failed), and one picture about every 30 s: one command a value.
-//! A write is published once, and the server sends it to each replica.
+//! Two connections a replica, and nothing on the path of calls. On the server, at the intervals that a fleet has by
+//! default: from each replica one `PUBLISH` about every 5 s, two scripts about every 10 s (its summary, and those of the
+//! others), one picture about every 30 s, which is a command for each value; and one script about every second from those
+//! that have something to count, four commands a flag where all went well and 16 more where something failed. A write is
+//! published once, and the server sends it to each replica.
 //!
 //! Unread messages wait in 4 MiB at most; what has no room is reported as missed, and repaired by a picture.
 

@@ -92,3 +92,9 @@ fn what_is_no_certificate_is_refused_when_the_store_is_made() {
     let error = made.unwrap_err().to_string();
     assert!(error.contains("root_certificate"), "{error}");
 }
+
+#[test]
+fn no_url_turns_the_checks_off() {
+    let error = builder("rediss://localhost/#insecure").build().unwrap_err();
+    assert!(error.to_string().contains("root_certificate"), "{error}");
+}
