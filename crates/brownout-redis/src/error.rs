@@ -80,7 +80,12 @@ pub enum RedisStoreError {
         /// What it is.
         detail: String,
     },
-    /// The server takes no writes: it is a replica, it is out of memory, or it cannot save.
+    /// The server is a replica of another one.
+    NotPrimary {
+        /// Of the server.
+        address: String,
+    },
+    /// The server takes no writes, though it is read: it is out of memory, or it cannot save.
     TakesNoWrites {
         /// Of the server.
         address: String,
@@ -132,7 +137,9 @@ impl RedisStoreError {
             Self::TooOld { .. } | Self::Unsupported { .. } | Self::Newer { .. } => {
                 StoreErrorKind::Unsupported
             }
-            Self::TakesNoWrites { .. } | Self::Full { .. } => StoreErrorKind::Full,
+            Self::NotPrimary { .. } | Self::TakesNoWrites { .. } | Self::Full { .. } => {
+                StoreErrorKind::Full
+            }
             Self::Damaged { .. } => StoreErrorKind::Damaged,
             Self::InvalidUrl { .. }
             | Self::NoNamespace
@@ -148,7 +155,7 @@ impl RedisStoreError {
             self,
             Self::Unreachable { .. }
                 | Self::TimedOut { .. }
-                | Self::TakesNoWrites { .. }
+                | Self::NotPrimary { .. }
                 | Self::Unsupported { .. }
                 | Self::WrongPassword { .. }
         )
@@ -201,10 +208,14 @@ impl fmt::Display for RedisStoreError {
             Self::Unsupported { address, detail } => {
                 write!(f, "redis {address} cannot be used: {detail}")
             }
+            Self::NotPrimary { address } => write!(
+                f,
+                "redis {address} is a replica, which takes no writes; name its primary"
+            ),
             Self::TakesNoWrites { address, detail } => {
                 write!(
                     f,
-                    "redis {address} takes no writes: {detail}; give it memory and disk, or name its primary"
+                    "redis {address} takes no writes: {detail}; give it memory or disk"
                 )
             }
             Self::Full { address, limit } => write!(

@@ -47,9 +47,12 @@ impl Peer {
                 address,
                 version: "before 6".to_owned(),
             },
-            _ if error.is_cluster_error() => RedisStoreError::Unsupported { address, detail },
-            (ErrorKind::Server(ServerErrorKind::ReadOnly), _)
-            | (_, Some("OOM" | "MISCONF" | "NOREPLICAS")) => {
+            // The namespace is moving, or has moved: the next connection finds it.
+            _ if error.is_cluster_error() => RedisStoreError::Unreachable { address, detail },
+            (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
+                RedisStoreError::NotPrimary { address }
+            }
+            (_, Some("OOM" | "MISCONF" | "NOREPLICAS")) => {
                 RedisStoreError::TakesNoWrites { address, detail }
             }
             (ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown), _) => {

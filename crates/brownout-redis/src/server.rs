@@ -58,9 +58,8 @@ impl Server {
             return Err(peer.is_unsupported(detail));
         }
         if self.role == "replica" || self.role == "slave" {
-            return Err(RedisStoreError::TakesNoWrites {
+            return Err(RedisStoreError::NotPrimary {
                 address: peer.address.clone(),
-                detail: "it is a replica; give the address of its primary".to_owned(),
             });
         }
         Ok(())
