@@ -56,9 +56,11 @@ impl RedisChanges {
     ) -> Result<Self, RedisStoreError> {
         let settings = Arc::clone(&line.settings);
         let within = settings.timeout;
+        let mut met = None;
         let opening = async {
             let (mailbox, letters) = mailbox();
             let connection = line.apart(mailbox).await?;
+            met = Some(connection.clone());
             let changes = settings.namespace.changes();
             let canary = settings.namespace.canary(replica);
             connection
@@ -78,7 +80,11 @@ impl RedisChanges {
             Ok(this)
         };
         let opened = timeout(within, opening).await;
-        opened.unwrap_or_else(|_| Err(settings.peer().is_silent("subscribe", within)))
+        let opened = opened.unwrap_or_else(|_| Err(settings.peer().is_silent("subscribe", within)));
+        if let (Err(error), Some(connection)) = (&opened, &met) {
+            line.lost(connection, error);
+        }
+        opened
     }
 
     /// Waits until a message to ourselves comes back. What comes before it was written before anybody could rely on us.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brownout_registry::fleet::{Changes, FleetStore, StoreErrorKind};
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
     Cable, Fake, PATIENCE, Server, builder, change, flag, hasty, hello, kind, replica, said, soon,
@@ -122,12 +122,20 @@ async fn a_subscription_that_the_server_refuses_says_which_right_is_missing() {
         "resetchannels",
     ];
     assert_eq!(server.run(&rules), "+OK");
-    let url = format!("redis://shop:secret@127.0.0.1:{}", server.port());
-    let refused = builder(&url)
-        .build()
-        .unwrap()
-        .subscribe(&replica("one"))
-        .await;
+    let cable = Cable::to(server.port()).await;
+    let url = cable.url().replace("redis://", "redis://shop:secret@");
+    let shop = builder(&url).build().unwrap();
+    let begun = Instant::now();
+    let mut refused = shop.subscribe(&replica("one")).await;
+    while begun.elapsed() < Duration::from_secs(2) {
+        refused = shop.subscribe(&replica("one")).await;
+        sleep(Duration::from_millis(1)).await;
+    }
+    let tried = cable.accepted();
+    assert!(
+        (2..=5).contains(&tried),
+        "{tried} connections in two seconds"
+    );
     assert_eq!(kind(&refused), StoreErrorKind::Refused);
     let said = said(refused);
     assert!(
