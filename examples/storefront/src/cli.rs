@@ -5,7 +5,7 @@ use std::{env, fmt, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::settings::Safeguard;
+use crate::{membership::FleetArgs, settings::Safeguard};
 
 const FAULTS: &str = "\
 Faults: each service behind the shop fails as you tell it, while everything runs. Say it to the control server:
@@ -58,6 +58,13 @@ pub(crate) struct ServeArgs {
     /// directory, as in ~/.local/share/storefront]
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+
+    /// Lets flags, the level and the fleet react within seconds, as on a tour of the fleet
+    #[arg(long)]
+    pub(crate) short_times: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,12 +16,13 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
-    health, local,
+    health, local, orders,
     problem::Problem,
     scrape::metrics,
     settings::Safeguard,
     system::System,
     upstream::{Fault, UnknownFault, Upstream},
+    view,
 };
 
 /// A service, as the control server shows it.
@@ -34,12 +35,14 @@ struct Report {
 }
 
 /// `GET /` says what is broken, `PUT /{service}` breaks and mends, and the health paths and `/metrics` say all that is
-/// known.
+/// known; [overrides](orders) are set, and the [fleet](view) is shown.
 pub(crate) fn router(system: &Arc<System>) -> Router {
     let mut app = Router::new()
         .route("/", get(list))
         .route("/{service}", put(switch))
-        .with_state(Arc::clone(system));
+        .route("/fleet", get(view::view))
+        .with_state(Arc::clone(system))
+        .merge(orders::router(system));
     if let Some(scrape) = &system.scrape {
         app = app.route("/metrics", get(metrics).with_state(scrape.clone()));
     }

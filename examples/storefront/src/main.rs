@@ -19,6 +19,9 @@ mod grpc;
 mod health;
 mod house;
 mod local;
+mod membership;
+mod notice;
+mod orders;
 mod outbox;
 mod payment;
 mod probes;
@@ -31,6 +34,7 @@ mod store;
 mod system;
 mod tour;
 mod upstream;
+mod view;
 
 use std::{
     io::{self, Write},
@@ -44,6 +48,7 @@ use tower::BoxError;
 use self::{
     cli::{Cli, Command, ServeArgs},
     house::Doors,
+    notice::Notice,
     settings::{Safeguards, Settings},
     system::System,
     tour::Verdict,
@@ -62,11 +67,15 @@ async fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&*error, 1),
         },
-        Some(Command::Tour) => match tour::run(&safeguards, &mut io::stdout()).await {
-            Ok(Verdict::AllKept) => ExitCode::SUCCESS,
-            Ok(Verdict::Broken) => ExitCode::FAILURE,
-            Err(error) => failed(&*error, TOUR_NOT_RUN),
-        },
+        Some(Command::Tour) => ended(tour::run(&safeguards, &mut io::stdout()).await),
+    }
+}
+
+fn ended(tour: Result<Verdict, BoxError>) -> ExitCode {
+    match tour {
+        Ok(Verdict::AllKept) => ExitCode::SUCCESS,
+        Ok(Verdict::Broken) => ExitCode::FAILURE,
+        Err(error) => failed(&*error, TOUR_NOT_RUN),
     }
 }
 
@@ -78,17 +87,24 @@ fn failed(error: &(dyn std::error::Error + 'static), code: u8) -> ExitCode {
 /// Runs the shop until it is told to stop. What it is built on stops with it.
 async fn serve(args: &ServeArgs, safeguards: &Safeguards) -> Result<(), BoxError> {
     let doors = Doors::listen(&args.ports).await?;
-    let settings = Settings::serving(args.data_dir()?);
+    let mut settings = Settings::serving(args.data_dir()?);
+    if args.short_times {
+        settings = settings.short();
+    }
+    settings.fleet = args.fleet.membership(args.short_times)?;
     let system = Arc::new(System::start(&settings, safeguards).await?);
 
+    let control = doors.control.local_addr()?;
     writeln!(
         io::stdout(),
-        "The shop is open at http://{}/ and its faults are switched at http://{control}/\n\
+        "{}\n\
          Operators see http://{control}/health and http://{control}/metrics; gRPC health is at {grpc}.\n\
          Try: curl -X PUT -d 'status 500' http://{control}/recommendations\n\
          Its database is in {data_dir}. Ctrl-C closes the shop.",
-        doors.shop.local_addr()?,
-        control = doors.control.local_addr()?,
+        Notice {
+            shop: doors.shop.local_addr()?,
+            control
+        },
         grpc = doors.grpc.local_addr()?,
         data_dir = settings.data_dir.display(),
     )?;

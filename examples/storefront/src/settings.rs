@@ -5,7 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use brownout::{breaker::Policy, flag::FlagBuilder, registry::RegistryBuilder};
 use clap::ValueEnum;
 
-use crate::{outbox::ReplayTimes, probes::ProbeTimes};
+use crate::{
+    membership::{Membership, Pace},
+    outbox::ReplayTimes,
+    probes::ProbeTimes,
+};
 
 /// What differs between serving and a tour, which has no time to wait for production's defaults.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) replay: ReplayTimes,
     /// Where the shop's own database is.
     pub(crate) data_dir: PathBuf,
+    /// The fleet that the shop joins, if it is not alone.
+    pub(crate) fleet: Option<Membership>,
 }
 
 /// How long the shop waits for the head of each service's answers, and then for their bodies.
@@ -70,6 +76,16 @@ impl Settings {
                 after_failure: Duration::from_secs(1),
             },
             data_dir,
+            fleet: None,
+        }
+    }
+
+    /// The same for a [tour of a fleet](Pace), which has no time to wait.
+    pub(crate) fn short(self) -> Self {
+        Self {
+            flag: Pace::flag,
+            dwell: Pace::DWELL,
+            ..self
         }
     }
 }
@@ -93,6 +109,8 @@ pub(crate) enum Safeguard {
     Metrics,
     /// The probes of the services behind the shop, and what is skipped by their word
     Probes,
+    /// What the replicas of a fleet share; without it each goes by itself
+    Sync,
 }
 
 /// The safeguards that are on.
@@ -115,6 +133,15 @@ impl Safeguards {
 
     pub(crate) fn has(&self, safeguard: Safeguard) -> bool {
         !self.left_out.contains(&safeguard)
+    }
+
+    /// The options by which another shop leaves out the same.
+    pub(crate) fn as_options(&self) -> Vec<String> {
+        let names = self.left_out().unwrap_or_default();
+        let names = names.split(", ").filter(|name| !name.is_empty());
+        names
+            .flat_map(|name| ["--without".to_owned(), name.to_owned()])
+            .collect()
     }
 
     /// What is left out, in words.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use brownout::{
     Criticality, Registry,
     flag::{Flag, Flags},
+    registry::fleet::FleetGuard,
     report::Lifecycle,
 };
 use tower::BoxError;
@@ -41,6 +42,8 @@ pub(crate) struct System {
     pub(crate) till: Till,
     pub(crate) outbox: Outbox,
     _replay: Replay,
+    /// Keeps the shop in its fleet.
+    _fleet: Option<FleetGuard>,
 }
 
 /// The services behind the shop, as the shop calls them.
@@ -84,6 +87,8 @@ impl System {
         let recommender =
             Recommender::new(&backends.recommendations, &ml_recommendations, safeguards)?;
         let outbox = Outbox::default();
+        let fleet = settings.fleet.as_ref();
+        let fleet = fleet.filter(|_| safeguards.has(Safeguard::Sync));
         Ok(Self {
             profiles: Profiles::new(&backends.users, database, safeguards)?,
             dashboard: Dashboard::new(
@@ -98,6 +103,7 @@ impl System {
             till: Till::new(&backends.payments, &outbox, safeguards)?,
             _replay: Replay::start(outbox.clone(), backends.payments.clone(), settings.replay),
             outbox,
+            _fleet: fleet.map(|fleet| fleet.join(&registry)).transpose()?,
             backends,
             upstreams,
             registry,

@@ -203,7 +203,7 @@ fn an_unknown_safeguard_is_a_wrong_argument_and_no_broken_promise() {
     let tour = storefront(&["tour", "--without", "sense"]);
     assert_eq!(tour.status.code(), Some(2));
     let error = text(&tour.stderr);
-    let known = "breaker, fallback, flag, aggregate, health, degraded, metrics, probes]";
+    let known = "breaker, fallback, flag, aggregate, health, degraded, metrics, probes, sync]";
     assert!(
         error.contains(known),
         "for each there is a test here: {error}"

@@ -15,13 +15,13 @@ mod metrics;
 mod opening;
 mod outages;
 mod probes;
-mod promises;
+pub(crate) mod promises;
 mod purchases;
 mod sights;
 mod spell;
 mod stage;
 mod steps;
-mod table;
+pub(crate) mod table;
 mod visitor;
 mod watches;
 
@@ -166,6 +166,7 @@ fn settings(data_dir: &Path) -> Result<Settings, ConfigError> {
             after_failure: PACE,
         },
         data_dir: data_dir.to_owned(),
+        fleet: None,
     })
 }
 

@@ -27,11 +27,17 @@ pub(crate) struct Shop {
 impl Shop {
     /// Opens on ports that are free.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_storefront"))
             .args(["--port", "0", "--control-port", "0", "--grpc-port", "0"])
             .args(["--log", "warn", "--data-dir"])
             .arg(data_dir.path())
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

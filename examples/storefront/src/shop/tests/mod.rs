@@ -107,6 +107,7 @@ impl Shop {
                 after_failure: Duration::from_millis(20),
             },
             data_dir: data_dir.path().to_owned(),
+            fleet: None,
         };
         let system = System::start(&settings, &Safeguards::all_but(without))
             .await
