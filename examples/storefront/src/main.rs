@@ -15,6 +15,7 @@ mod cli;
 mod client;
 mod control;
 mod customer;
+mod fleet;
 mod grpc;
 mod health;
 mod house;
@@ -68,6 +69,15 @@ async fn main() -> ExitCode {
             Err(error) => failed(&*error, 1),
         },
         Some(Command::Tour) => ended(tour::run(&safeguards, &mut io::stdout()).await),
+        Some(Command::Fleet) => {
+            let mut out = io::stdout();
+            let tour = fleet::run(&safeguards, &mut out);
+            // Ended by a signal as well it has to end what it has started.
+            ended(tokio::select! {
+                verdict = tour => verdict,
+                () = server::told_to_stop() => Err("told to stop in the middle of the tour".into()),
+            })
+        }
     }
 }
 

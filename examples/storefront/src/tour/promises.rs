@@ -11,7 +11,7 @@ use super::Verdict;
 
 /// Keeps count.
 #[derive(Debug, Default)]
-pub(super) struct Promises {
+pub(crate) struct Promises {
     tally: Tally,
     reported: Tally,
     broken: Vec<Broken>,
@@ -19,7 +19,7 @@ pub(super) struct Promises {
 
 /// How many promises were checked and how many of them held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     kept: usize,
     checked: usize,
 }
@@ -32,7 +32,7 @@ struct Broken {
 
 impl Promises {
     /// Checks a promise: a sentence that names it, whether it held, and what was seen.
-    pub(super) fn check(
+    pub(crate) fn check(
         &mut self,
         promise: impl Into<String>,
         kept: bool,
@@ -57,7 +57,7 @@ impl Promises {
     }
 
     /// The tally since this was last asked.
-    pub(super) fn tally(&mut self) -> Tally {
+    pub(crate) fn tally(&mut self) -> Tally {
         let before = std::mem::replace(&mut self.reported, self.tally);
         Tally {
             kept: self.tally.kept - before.kept,
@@ -66,7 +66,7 @@ impl Promises {
     }
 
     /// Says how it ended.
-    pub(super) fn conclude(self, out: &mut impl Write) -> Result<Verdict, BoxError> {
+    pub(crate) fn conclude(self, out: &mut impl Write) -> Result<Verdict, BoxError> {
         let Tally { kept, checked } = self.tally;
         if checked == 0 {
             return Err("no promise was checked, so the tour shows nothing".into());

@@ -76,7 +76,7 @@ impl<'a, W: Write> Table<'a, W> {
 }
 
 /// Milliseconds, as people compare them.
-pub(super) fn millis(time: Duration) -> String {
+pub(crate) fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
 }
 
