@@ -1,7 +1,7 @@
 //! Flags that the errors of all replicas together degrade.
 
-use brownout_registry::FeatureState;
-use brownout_registry::fleet::StoreOp;
+use brownout_registry::fleet::{Count, StoreOp};
+use brownout_registry::{FeatureState, Meter, Readings};
 use brownout_testing::fleet::Fault;
 use tokio::time::sleep;
 
@@ -141,4 +141,29 @@ async fn a_person_counts_before_automation() {
         assert!(tripped(replica));
         assert_eq!(replica.imposed("search"), Some(FeatureState::Enabled));
     }
+}
+
+/// A part that is as broken as parts can be.
+struct Broken;
+
+impl Meter for Broken {
+    fn read(&self, _readings: &mut Readings) {}
+
+    fn count(&self, _counts: &mut Vec<Count>) {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_panics_when_the_fleet_asks_for_its_counts_hides_no_other() {
+    let (_server, [one, other]) = fleet().await;
+    let broken = std::sync::Arc::new(Broken);
+    one.registry.attach_meter(&broken);
+    let calls = [&one, &other].map(|replica| Calls::of(&replica.registry, "search"));
+    sleep(SECOND * 3).await;
+    calls[0].fail(3);
+    calls[1].fail(2);
+    sleep(FLUSH).await;
+    assert!(tripped(&one) && tripped(&other));
+    assert!(one.fleet.is_in_touch(), "and it is no fault of the store");
 }
