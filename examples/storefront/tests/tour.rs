@@ -206,6 +206,6 @@ fn an_unknown_safeguard_is_a_wrong_argument_and_no_broken_promise() {
     let known = "breaker, fallback, flag, aggregate, health, degraded, metrics, probes, sync]";
     assert!(
         error.contains(known),
-        "for each there is a test here: {error}"
+        "for each there is a test, here or in `fleet`: {error}"
     );
 }
