@@ -8,6 +8,7 @@
 
 mod agreement;
 mod bounds;
+mod coalescing;
 mod conformance;
 mod counting;
 mod damage;
