@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::figure::{Figure, Figures};
+use crate::fleet::Fleet;
 use crate::gate::Finding;
 use crate::load::Served;
 use crate::measure::Run;
@@ -12,6 +13,7 @@ use crate::measure::Run;
 struct Report<'a> {
     readings: Vec<Reading<'a>>,
     served: &'a Figure<Served>,
+    fleet: &'a [Fleet],
     findings: &'a [Finding],
 }
 
@@ -39,6 +41,7 @@ pub fn text(run: &Run, findings: &[Finding]) -> Result<String, serde_json::Error
     serde_json::to_string_pretty(&Report {
         readings,
         served: run.served(),
+        fleet: run.fleet(),
         findings,
     })
 }

@@ -11,7 +11,7 @@
 //! | [`time`] | nanoseconds a call | never |
 //!
 //! A fifth, [`load`], reads no subject: it puts real servers under load and says what a stack leaves of their requests a
-//! second.
+//! second. A sixth, [`fleet`], says how fast many replicas hear of a flip through a real Redis.
 //!
 //! [`budget`] holds what each path may cost, [`gate`] compares, [`table`] prints. `cargo xtask bench` runs it all;
 //! `cargo bench -p brownout-benches` gives Criterion's confidence intervals for the times of the same subjects.
@@ -37,6 +37,7 @@ pub mod budget;
 pub mod count;
 pub mod drive;
 pub mod figure;
+pub mod fleet;
 pub mod gate;
 pub mod json;
 pub mod load;

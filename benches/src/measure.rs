@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::drive::Shape;
 use crate::figure::{Figure, Figures};
+use crate::fleet::Fleet;
 use crate::load::Served;
 use crate::subjects::{Column, Subject};
 use crate::{alloc, count, scaling, time};
@@ -46,6 +47,7 @@ pub struct Reading {
 pub struct Run {
     readings: Vec<Reading>,
     served: Figure<Served>,
+    fleet: Vec<Fleet>,
 }
 
 impl Run {
@@ -93,12 +95,18 @@ impl Run {
         Self {
             readings,
             served: Figure::Skipped,
+            fleet: Vec::new(),
         }
     }
 
     /// The same, with what a server under load kept of its rate.
     pub fn with_served(self, served: Figure<Served>) -> Self {
         Self { served, ..self }
+    }
+
+    /// The same, with how fast fleets heard.
+    pub fn with_fleet(self, fleet: Vec<Fleet>) -> Self {
+        Self { fleet, ..self }
     }
 
     /// All readings, in the order of measuring.
@@ -109,6 +117,11 @@ impl Run {
     /// What a server under load kept of its rate.
     pub fn served(&self) -> &Figure<Served> {
         &self.served
+    }
+
+    /// How fast fleets heard, the smallest first; none, if nobody asked.
+    pub fn fleet(&self) -> &[Fleet] {
+        &self.fleet
     }
 
     /// What was read for a row and column.

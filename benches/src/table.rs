@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::budget::{Budget, Ceiling, Floor, PATHS, Path};
 use crate::drive::Shape;
 use crate::figure::{Figure, Figures, Nanoseconds, Scaling};
+use crate::fleet;
 use crate::gate::Finding;
 use crate::load;
 use crate::measure::Run;
@@ -16,7 +17,7 @@ one instance ÷ one thread · **nanoseconds** a call (10th to 90th percentile of
 the inner service is a ready future. `–` was not asked for, `?` could not be measured (reasons below).";
 
 /// The run as Markdown: the table with its legend, what could not be measured and why, what is wrong, and what a server
-/// under load kept.
+/// under load kept and how fast fleets heard.
 pub fn markdown(run: &Run, findings: &[Finding]) -> String {
     let mut text = if run.readings().is_empty() {
         String::new()
@@ -24,6 +25,7 @@ pub fn markdown(run: &Run, findings: &[Finding]) -> String {
         costs(run) + &notes(run, findings)
     };
     text.push_str(&load::section::markdown(run.served()));
+    text.push_str(&fleet::section::markdown(run.fleet()));
     text
 }
 

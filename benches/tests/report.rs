@@ -245,6 +245,37 @@ fn without_a_load_tool_the_report_says_so_and_goes_on() {
 }
 
 #[test]
+fn without_a_redis_the_report_says_so_and_goes_on() {
+    let out = folder("without-redis");
+    let output = Command::new(env!("CARGO_BIN_EXE_report"))
+        .args(["--rows", "fleet", "--out"])
+        .arg(&out)
+        .env("PATH", "")
+        .output()
+        .expect("the report can be started");
+    assert!(output.status.success());
+    let markdown = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        markdown.contains("1,000 replicas not measured: redis-server is not installed"),
+        "{markdown}"
+    );
+    let json = fs::read_to_string(out.join("report.json")).expect("the JSON was written");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(json["fleet"][0]["replicas"], 1_000);
+    assert_eq!(
+        json["fleet"][0]["heard"]["not_measured"],
+        "redis-server is not installed"
+    );
+}
+
+#[test]
+fn a_check_tells_no_fleet() {
+    let output = report(&["--check", "--rows", "fleet"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing is left to measure"));
+}
+
+#[test]
 fn a_check_puts_no_server_under_load() {
     let output = report(&["--check", "--rows", "served"]);
     assert_eq!(output.status.code(), Some(2));

@@ -11,7 +11,7 @@ use brownout_benches::budget::PATHS;
 use brownout_benches::drive::Shape;
 use brownout_benches::measure::{Callgrind, Plan, Run};
 use brownout_benches::subjects::{self, Column, Subject};
-use brownout_benches::{budget, count, gate, json, load, table};
+use brownout_benches::{budget, count, fleet, gate, json, load, table};
 use clap::Parser;
 
 /// What a call costs: our layers beside the peers.
@@ -86,6 +86,7 @@ fn list() {
         }
     }
     println!("{} ({})", load::ROW, load::TITLE);
+    println!("{} ({})", fleet::ROW, fleet::TITLE);
 }
 
 fn report(options: &Options) -> Result<ExitCode, String> {
@@ -103,6 +104,10 @@ fn report(options: &Options) -> Result<ExitCode, String> {
     if wanted.load {
         progress(load::TITLE);
         run = run.with_served(load::measure(&this_program()?));
+    }
+    if wanted.fleet {
+        progress(fleet::TITLE);
+        run = run.with_fleet(fleet::measure());
     }
     let findings = gate::findings(&run);
 
@@ -132,13 +137,14 @@ fn report(options: &Options) -> Result<ExitCode, String> {
 struct Wanted {
     subjects: Vec<&'static Subject>,
     load: bool,
+    fleet: bool,
 }
 
 impl Wanted {
     /// What was asked for by row and by name, and what the budgets of that lean on.
     fn of(options: &Options) -> Result<Self, String> {
         for row in &options.rows {
-            if row != load::ROW && budget::find(row).is_none() {
+            if row != load::ROW && row != fleet::ROW && budget::find(row).is_none() {
                 return Err(format!("no row is called `{row}`; `--list` names them all"));
             }
         }
@@ -154,8 +160,9 @@ impl Wanted {
                 .filter(|subject| asked(subject) || leans.contains(&subject.id().as_str()))
                 .collect(),
             load: !options.check && row(load::ROW) && name(load::ROW),
+            fleet: !options.check && row(fleet::ROW) && name(fleet::ROW),
         };
-        if wanted.subjects.is_empty() && !wanted.load {
+        if wanted.subjects.is_empty() && !wanted.load && !wanted.fleet {
             return Err(
                 "nothing is left to measure; `--list` names every row and subject".to_owned(),
             );

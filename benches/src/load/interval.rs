@@ -40,7 +40,7 @@ impl Interval {
 }
 
 /// The middle one of `readings`, or the mean of the two in the middle.
-pub(super) fn median(readings: &[f64]) -> Option<f64> {
+pub(crate) fn median(readings: &[f64]) -> Option<f64> {
     let sorted = sorted(readings);
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len().is_multiple_of(2) {

@@ -28,6 +28,9 @@ enum Source {
 /// What needs more than the step `bench`: putting servers under load, which `cargo xtask bench` does and no step.
 pub(crate) const LOAD: &str = "load";
 
+/// And so does telling a fleet of a flip, through a server of its own.
+pub(crate) const FLEET: &str = "fleet";
+
 /// Everything the steps need beyond a Rust toolchain and a C compiler.
 const TOOLS: &[Tool] = &[
     Tool {
@@ -45,8 +48,8 @@ const TOOLS: &[Tool] = &[
     Tool {
         program: "redis-server",
         source: Source::Apt("redis-server"),
-        needed_by: &["test"],
-        reason: "is what the fleet's store is tested with; the tests start servers of their own",
+        needed_by: &["test", FLEET],
+        reason: "is what the fleet's store is tested and measured with, through servers of their own",
     },
     Tool {
         program: "cargo-deny",
@@ -197,7 +200,8 @@ mod tests {
         for tool in TOOLS {
             assert!(!tool.needed_by.is_empty(), "{tool:?}");
             for name in tool.needed_by {
-                let known = *name == LOAD || STEPS.iter().any(|step| step.name == *name);
+                let known =
+                    [LOAD, FLEET].contains(name) || STEPS.iter().any(|step| step.name == *name);
                 assert!(known, "{tool:?}");
             }
         }

@@ -90,11 +90,9 @@ fn perform(task: &Task) -> Result<(), Failure> {
 }
 
 fn bench(workspace: &Workspace, args: &[OsString]) -> Result<(), Failure> {
-    if loads(args) {
-        install::ensure_for(&["bench", install::LOAD])?;
-    } else {
-        install::ensure_for(&["bench"])?;
-    }
+    let mut needs = vec!["bench"];
+    needs.extend(timed(args));
+    install::ensure_for(&needs)?;
     let mut report = Cmd::cargo(workspace, steps::BENCH_REPORT);
     for arg in args {
         report = report.arg(arg);
@@ -102,13 +100,16 @@ fn bench(workspace: &Workspace, args: &[OsString]) -> Result<(), Failure> {
     report.run()
 }
 
-/// Whether the report will put servers under load: it does so unless it is told of other rows, or to measure nothing
-/// that takes time.
-fn loads(args: &[OsString]) -> bool {
+/// What the report needs for the rows that have servers of their own: it measures those unless it is told of other rows,
+/// or to measure nothing that takes time.
+fn timed(args: &[OsString]) -> impl Iterator<Item = &'static str> {
     let args = || args.iter().map(|arg| arg.to_string_lossy());
     let quiet = args().any(|arg| matches!(&*arg, "--check" | "--list" | "--help" | "-h"));
     let narrowed = args().any(|arg| arg.starts_with("--rows") || arg.starts_with("--filter"));
-    !quiet && (!narrowed || args().any(|arg| arg.contains("served")))
+    let asked = move |row: &str| !quiet && (!narrowed || args().any(|arg| arg.contains(row)));
+    let rows = [("served", install::LOAD), ("fleet", install::FLEET)];
+    let needs = rows.into_iter().filter(move |(row, _)| asked(row));
+    needs.map(|(_, needs)| needs)
 }
 
 fn step_names() -> PossibleValuesParser {
@@ -133,16 +134,20 @@ mod tests {
     }
 
     #[test]
-    fn the_load_is_installed_only_for_a_report_that_uses_it() {
-        let loads = |args: &[&str]| loads(&args.iter().map(OsString::from).collect::<Vec<_>>());
-        assert!(loads(&[]));
-        assert!(loads(&["--out", "elsewhere"]));
-        assert!(loads(&["--rows", "bare,served"]));
-        assert!(loads(&["--rows=served"]));
-        assert!(!loads(&["--rows", "bare"]));
-        assert!(!loads(&["--filter=/seatbelt"]));
-        assert!(!loads(&["--check"]));
-        assert!(!loads(&["--list"]));
+    fn load_and_server_are_installed_only_for_a_report_that_uses_them() {
+        let needs = |args: &[&str]| {
+            let args: Vec<_> = args.iter().map(OsString::from).collect();
+            timed(&args).collect::<Vec<_>>()
+        };
+        let both = [install::LOAD, install::FLEET];
+        assert_eq!(needs(&[]), both);
+        assert_eq!(needs(&["--out", "elsewhere"]), both);
+        assert_eq!(needs(&["--rows", "fleet,served"]), both);
+        assert_eq!(needs(&["--rows", "bare,served"]), [install::LOAD]);
+        assert_eq!(needs(&["--rows=fleet"]), [install::FLEET]);
+        for none in ["--rows=bare", "--filter=/seatbelt", "--check", "--list"] {
+            assert!(needs(&[none]).is_empty(), "{none}");
+        }
     }
 
     #[test]
