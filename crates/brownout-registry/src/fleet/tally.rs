@@ -62,10 +62,11 @@ fn news(link: &Link, totals: &mut Totals) -> Option<Vec<Count>> {
     let mut news = Vec::new();
     for (flag, count) in present {
         let now = (count.successes, count.failures);
-        // A flag that was made anew begins at zero again.
         let then = before.get(&flag).copied().unwrap_or_default();
+        // One of several flags of the name has gone, or the only one was made anew. What is new in the sum cannot be told
+        // from what was told before, and is dropped.
         let then = if then.0 > now.0 || then.1 > now.1 {
-            (0, 0)
+            now
         } else {
             then
         };

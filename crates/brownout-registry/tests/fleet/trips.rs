@@ -167,3 +167,21 @@ async fn a_part_that_panics_when_the_fleet_asks_for_its_counts_hides_no_other() 
     assert!(tripped(&one) && tripped(&other));
     assert!(one.fleet.is_in_touch(), "and it is no fault of the store");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_one_of_two_flags_of_a_name_has_counted_is_not_told_again_when_the_other_goes() {
+    let (_server, [alone]) = fleet().await;
+    let calls = ["search"; 2].map(|flag| Calls::of(&alone.registry, flag));
+    sleep(SECOND * 3).await;
+    for calls in &calls {
+        calls.fail(2);
+    }
+    sleep(FLUSH).await;
+    let [stays, goes] = calls;
+    drop(goes);
+    sleep(FLUSH).await;
+    assert!(!tripped(&alone), "four errors, of which none was new");
+    stays.fail(1);
+    sleep(FLUSH).await;
+    assert!(tripped(&alone), "the fifth");
+}
