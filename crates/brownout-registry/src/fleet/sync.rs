@@ -63,6 +63,9 @@ enum Next {
 /// The times at which something is due.
 struct Due {
     repair: Instant,
+    /// Whether that is earlier than planned. However much is missing then, it is not drawn again: the earliest of many
+    /// draws is at once, for all replicas.
+    doubted: bool,
     ping: Instant,
     /// A canary that has not come back, and until when it has to.
     canary: Option<(u64, Instant)>,
@@ -78,6 +81,7 @@ async fn subscribed<S: FleetStore>(
     let mut changes = link.run(StoreOp::Subscribe, subscribing).await?;
     let mut due = Due {
         repair: picture(link, store).await?,
+        doubted: false,
         ping: Instant::now(),
         canary: None,
     };
@@ -86,6 +90,7 @@ async fn subscribed<S: FleetStore>(
         consume_budget().await;
         if due.repair <= Instant::now() {
             due.repair = picture(link, store).await?;
+            due.doubted = false;
         }
         if due.ping <= Instant::now() {
             due.ping(link, store).await?;
@@ -179,6 +184,9 @@ impl Due {
 
     /// Something may be missing: a picture soon, though not at the same moment as all others.
     fn doubt(&mut self, link: &Link, now: Instant) {
+        if std::mem::replace(&mut self.doubted, true) {
+            return;
+        }
         let within = link.settings.repair.mul_f64(DOUBTS * link.random.unit());
         self.repair = self.repair.min(now + within);
     }

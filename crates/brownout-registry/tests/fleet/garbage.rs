@@ -1,6 +1,7 @@
 //! A store that says nonsense: what can be used is, and nothing grows, panics or spins.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use brownout_registry::fleet::{
@@ -23,6 +24,8 @@ struct Says {
     say: mpsc::UnboundedSender<Message>,
     /// Whether it says over and over that something is missing.
     floods: bool,
+    /// How often it was asked for a picture.
+    pictures: Arc<AtomicU64>,
 }
 
 struct SaysChanges {
@@ -53,6 +56,7 @@ impl FleetStore for Says {
     }
 
     async fn picture(&self) -> Result<Picture, StoreError> {
+        self.pictures.fetch_add(1, Ordering::Relaxed);
         Ok(self.picture.clone())
     }
 
@@ -109,6 +113,7 @@ fn joined(
         messages: Arc::new(Mutex::new(messages)),
         say: say.clone(),
         floods,
+        pictures: Arc::default(),
     };
     let registry = registry(1);
     let guard = registry.join_fleet(store, settings("one")).unwrap();
@@ -248,4 +253,26 @@ async fn a_flood_of_messages_lets_others_run() {
     assert_eq!(registry.level(), DegradationLevel::Full);
     drop(guard);
     sleep(SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_something_is_said_to_be_missing_pictures_stay_as_far_apart() {
+    let (say, messages) = mpsc::unbounded_channel();
+    let pictures = Arc::new(AtomicU64::new(0));
+    let store = Says {
+        picture: Picture::default(),
+        messages: Arc::new(Mutex::new(messages)),
+        say: say.clone(),
+        floods: false,
+        pictures: Arc::clone(&pictures),
+    };
+    let registry = registry(1);
+    let _guard = registry.join_fleet(store, settings("one")).unwrap();
+    for _ in 0..60_000 {
+        say.send(Message::Missed(None)).unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    // A second apart on average, as when it is said once in a while.
+    let pictures = pictures.load(Ordering::Relaxed);
+    assert!((30..120).contains(&pictures), "{pictures} in a minute");
 }
