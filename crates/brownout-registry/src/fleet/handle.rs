@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use super::contact::Contact;
 use super::error::FleetError;
 use super::link::Link;
+use super::op::StoreOp;
 use super::orders::{self, Command, What};
+use super::race::{First, first};
 use super::settings::{FleetSettings, JoinError};
 use super::store::FleetStore;
 use super::tasks;
@@ -212,8 +214,21 @@ impl Fleet {
                 TrySendError::Full(_) => FleetError::Busy,
                 TrySendError::Closed(_) => FleetError::Left,
             })?;
+        // Many may wait before this one, or the task be away for a while because the store's code has panicked.
+        let until = Instant::now() + self.link.settings.timeout.saturating_mul(2);
+        let answered = match sleeping(until) {
+            Some(late) => match first(answered, late).await {
+                First::One(answered) => answered,
+                First::Other(()) => {
+                    let error = self.link.too_late(StoreOp::Write);
+                    return Err(FleetError::Store(error));
+                }
+            },
+            // A runtime without timers is not the one that the fleet's tasks run on.
+            None => answered.await,
+        };
         // Nobody answers whose task has ended: for good, or because the store's code has panicked.
-        answered.await.unwrap_or_else(|_| {
+        answered.unwrap_or_else(|_| {
             Err(if self.link.commands.is_closed() {
                 FleetError::Left
             } else {

@@ -1,11 +1,11 @@
 //! The store is away, deaf, slow, or gone: what is known stays, and what was missed is made up for.
 
-use brownout_registry::FeatureState;
 use brownout_registry::fleet::{FleetError, StoreErrorKind, StoreOp};
+use brownout_registry::{FeatureState, OverrideValue};
 use brownout_testing::fleet::Fault;
 use tokio::time::{Instant, sleep};
 
-use super::common::{REPAIR, Replica, SECOND, fleet, soon, target};
+use super::common::{REPAIR, Replica, SECOND, fleet, order, soon, target};
 
 const AWAY: Fault = Fault::Fail(StoreErrorKind::Unreachable);
 
@@ -251,4 +251,27 @@ async fn a_store_that_lets_in_and_breaks_off_is_not_stormed_either() {
     sleep(SECOND * 300).await;
     let made = one.faults.asked(StoreOp::Subscribe) - before;
     assert!(made <= 40, "{made} subscriptions in five minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_decide_while_the_store_hangs_each_is_told_in_time() {
+    let (_server, [one]) = fleet().await;
+    one.faults.one(StoreOp::Write, Fault::Hang);
+    let begun = Instant::now();
+    let deciding: Vec<_> = (0..300)
+        .map(|n| {
+            let fleet = one.fleet.clone();
+            let value = OverrideValue::Flag(FeatureState::Disabled);
+            tokio::spawn(async move {
+                let flag = target(&format!("flag-{n}"));
+                fleet.set(flag, value, order(600)).await
+            })
+        })
+        .collect();
+    for deciding in deciding {
+        let told = deciding.await.unwrap();
+        assert!(matches!(told, Err(FleetError::Store(_))), "{told:?}");
+    }
+    let waited = begun.elapsed();
+    assert!(waited <= SECOND * 5, "twice the timeout, not {waited:?}");
 }
