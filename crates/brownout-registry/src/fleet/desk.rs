@@ -66,12 +66,28 @@ impl Desk {
 
     /// Forgets the fleet, here and in the registry.
     pub(super) fn leave(&self) {
+        // Both under the registry's lock: what another thread is about to put there finds that the fleet was left, and
+        // whoever joins the next one, who can only do so from then on, has nothing of that taken away.
+        let forgotten = match self.registry.upgrade() {
+            Some(registry) => registry.change(|state, now| {
+                let forgotten = self.forget();
+                state.leave_fleet(now);
+                forgotten
+            }),
+            None => self.forget(),
+        };
+        drop(forgotten);
+    }
+
+    fn forget(&self) -> Inner {
         let mut inner = self.lock();
-        inner.left = true;
-        inner.dirty.clear();
-        inner.mirror = Mirror::default();
-        drop(inner);
-        self.clear();
+        let (left, moving) = (true, inner.moving);
+        let forgotten = Inner {
+            left,
+            moving,
+            ..Inner::default()
+        };
+        std::mem::replace(&mut *inner, forgotten)
     }
 
     pub(super) fn is_left(&self) -> bool {
@@ -84,21 +100,15 @@ impl Desk {
                 return;
             };
             registry.change(|state, now| {
+                // Another fleet may have been joined since.
+                if self.is_left() {
+                    return;
+                }
                 for value in values {
                     put(state, value, now);
                 }
             });
             drop(moving);
-        }
-        // What was on its way when the fleet was left has arrived after that.
-        if self.is_left() {
-            self.clear();
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(registry) = self.registry.upgrade() {
-            registry.change(State::leave_fleet);
         }
     }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use brownout_registry::fleet::{FleetError, JoinError, MemoryStore, ReplicaId, StoreErrorKind};
-use brownout_registry::{Criticality, FeatureState, Registry, Status, SystemHealth};
+use brownout_registry::{
+    Criticality, DegradationLevel, FeatureState, OverrideValue, Registry, Status, SystemHealth,
+    Target,
+};
 use brownout_testing::fleet::{Fault, FaultyStore};
 use tokio::time::sleep;
 
@@ -189,4 +192,56 @@ async fn nothing_of_a_fleet_that_was_left_keeps_the_registry_alive() {
     }
     assert!(!fleet.is_in_touch());
     assert!(fleet.view().replicas.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_still_under_way_when_a_fleet_was_left_takes_nothing_from_the_next() {
+    let (old, new) = (MemoryStore::new(), MemoryStore::new());
+    let decider = Replica::join(&new, 1);
+    let leaver = Replica::join(&old, 2);
+    until(|| decider.fleet.is_in_touch() && leaver.fleet.is_in_touch()).await;
+    decider
+        .set("search", FeatureState::Disabled, 600)
+        .await
+        .unwrap();
+
+    // A callback that takes its time keeps the old fleet's task where it is.
+    let (entered, has_entered) = std::sync::mpsc::channel();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(Some(wait));
+    let _told = leaver.registry.on_level_change(move || {
+        let first = wait.lock().unwrap().take();
+        if let Some(wait) = first {
+            entered.send(()).unwrap();
+            let _gone_on = wait.recv();
+        }
+    });
+    let other = Replica::join(&old, 3);
+    until(|| other.fleet.is_in_touch()).await;
+    let level = OverrideValue::Level(DegradationLevel::Minimal);
+    let order = super::common::order(600);
+    other.fleet.set(Target::Level, level, order).await.unwrap();
+    tokio::task::spawn_blocking(move || has_entered.recv().unwrap())
+        .await
+        .unwrap();
+
+    let Replica {
+        registry, guard, ..
+    } = leaver;
+    drop(guard);
+    let again = Replica::join_as(&new, registry, settings("again"));
+    until(|| again.imposed("search").is_some()).await;
+    go_on.send(()).unwrap();
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(again.imposed("search"), Some(FeatureState::Disabled));
+    assert_eq!(again.registry.level(), DegradationLevel::Full);
+}
+
+/// On the real clock: how long the threads take is up to them.
+async fn until(holds: impl Fn() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never holds");
+        sleep(Duration::from_millis(5)).await;
+    }
 }
