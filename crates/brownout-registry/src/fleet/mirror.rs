@@ -76,7 +76,9 @@ impl Mirror {
             }
         }
         for (target, mut held) in before {
-            let Some(until) = held.until.filter(|until| *until > now) else {
+            // What the store holds counts before what it has lost, where there is no room for both.
+            let alive = held.until.filter(|until| *until > now);
+            let Some(until) = alive.filter(|_| self.has_room(&target)) else {
                 changed.push(Name::Stack(target));
                 continue;
             };
@@ -257,7 +259,8 @@ impl Mirror {
 
     fn trip(&mut self, trip: Trip, now: Instant) -> Option<Name> {
         let present = self.present(now)?;
-        if !is_name(&trip.flag) || self.trips.len() >= limits::VALUES {
+        let has_room = self.trips.len() < limits::VALUES || self.trips.contains_key(&trip.flag);
+        if !is_name(&trip.flag) || !has_room {
             return None;
         }
         let until = now + trip.until.since(present).min(Order::MAX_TTL);

@@ -9,8 +9,9 @@ use super::counted::{Replicas, Sick, Summary};
 use super::link::Link;
 use super::op::StoreOp;
 use super::store::FleetStore;
-use super::values::limits;
+use super::values::{StoreTime, limits};
 use super::view::{ReplicaView, Seen};
+use crate::dependency::is_name;
 use crate::registry::Registry;
 use crate::report::{Report, Reporter, ReporterKind};
 use crate::vocab::{FeatureState, Status};
@@ -86,19 +87,30 @@ fn summary(link: &Link, registry: &Registry) -> Summary {
 fn hear(link: &Link, replicas: Replicas) {
     let now = Instant::now();
     let longest = link.settings.report.saturating_mul(OUTLASTS);
-    let view = |(summary, until): (Summary, super::StoreTime)| ReplicaView {
-        summary,
+    let view = |(summary, until): (Summary, StoreTime)| ReplicaView {
+        summary: bounded(summary),
         // Others may report at other intervals, but what is garbage must not stay for ever.
         until: now + until.since(replicas.now).min(longest.saturating_mul(10)),
     };
     let heard = replicas.summaries.into_iter().take(limits::SUMMARIES);
     let mut heard: Vec<ReplicaView> = heard.map(view).collect();
     heard.sort_by(|one, other| one.summary.replica.cmp(&other.summary.replica));
+    // Who is heard twice has one voice, all the same.
+    heard.dedup_by(|one, other| one.summary.replica == other.summary.replica);
     let seen = Seen {
         live: replicas.live,
         replicas: heard,
     };
     *link.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+}
+
+/// The summary, without what no replica would say.
+fn bounded(mut summary: Summary) -> Summary {
+    summary.sick.retain(|sick| is_name(&sick.dependency));
+    summary.sick.truncate(limits::NAMED);
+    summary.flags.retain(|(flag, _)| is_name(flag));
+    summary.flags.truncate(limits::NAMED);
+    summary
 }
 
 /// Lets what most of the others say count here, a little: at most as `Degraded`, and only for as long as they say so.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Replicas, Stack,
-    StackEntry, StackWrite, StoreError, StoreTime, Summary, Trip, Version, limits,
+    Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Replicas, Sick,
+    Stack, StackEntry, StackWrite, StoreError, StoreTime, Summary, Trip, Version, limits,
 };
 use brownout_registry::{
     DegradationLevel, FeatureState, FleetOverrideId, Order, OverrideValue, Registry, Status,
@@ -26,6 +26,9 @@ struct Says {
     floods: bool,
     /// How often it was asked for a picture.
     pictures: Arc<AtomicU64>,
+    /// Whether each picture is of another life, in which all targets have other names.
+    forgets: bool,
+    replicas: Replicas,
 }
 
 struct SaysChanges {
@@ -56,8 +59,16 @@ impl FleetStore for Says {
     }
 
     async fn picture(&self) -> Result<Picture, StoreError> {
-        self.pictures.fetch_add(1, Ordering::Relaxed);
-        Ok(self.picture.clone())
+        let asked = self.pictures.fetch_add(1, Ordering::Relaxed);
+        let mut picture = self.picture.clone();
+        if self.forgets {
+            picture.version.epoch += asked;
+            for stack in &mut picture.stacks {
+                stack.target = target(&format!("{asked}-{}", stack.target.name().unwrap()));
+                stack.version = picture.version;
+            }
+        }
+        Ok(picture)
     }
 
     async fn write(&self, _: Vec<StackWrite>) -> Result<Vec<Outcome>, StoreError> {
@@ -74,28 +85,36 @@ impl FleetStore for Says {
     }
 
     async fn replicas(&self) -> Result<Replicas, StoreError> {
-        let summary = |n: usize| Summary {
-            replica: ReplicaId::new(format!("replica-{n}")).unwrap(),
-            level: DegradationLevel::Full,
-            health: SystemHealth::Healthy,
-            dependencies: u32::MAX,
-            sick: Vec::new(),
-            flags: Vec::new(),
-        };
-        Ok(Replicas {
-            now: StoreTime(7),
-            live: u32::MAX,
-            summaries: (0..1_000)
-                .map(|n| (summary(n), StoreTime(u64::MAX)))
-                .collect(),
-            damage: None,
-        })
+        Ok(self.replicas.clone())
     }
 
     async fn ping(&self, _: &ReplicaId, canary: u64) -> Result<(), StoreError> {
         // To whoever listens.
         let _sent = self.say.send(Message::Canary(canary));
         Ok(())
+    }
+}
+
+fn says(say: mpsc::UnboundedSender<Message>, messages: mpsc::UnboundedReceiver<Message>) -> Says {
+    Says {
+        picture: Picture::default(),
+        messages: Arc::new(Mutex::new(messages)),
+        say,
+        floods: false,
+        pictures: Arc::default(),
+        forgets: false,
+        replicas: Replicas::default(),
+    }
+}
+
+fn summary(n: usize) -> Summary {
+    Summary {
+        replica: ReplicaId::new(format!("replica-{n}")).unwrap(),
+        level: DegradationLevel::Full,
+        health: SystemHealth::Healthy,
+        dependencies: u32::MAX,
+        sick: Vec::new(),
+        flags: Vec::new(),
     }
 }
 
@@ -110,10 +129,16 @@ fn joined(
     let (say, messages) = mpsc::unbounded_channel();
     let store = Says {
         picture,
-        messages: Arc::new(Mutex::new(messages)),
-        say: say.clone(),
         floods,
-        pictures: Arc::default(),
+        replicas: Replicas {
+            now: StoreTime(7),
+            live: u32::MAX,
+            summaries: (0..1_000)
+                .map(|n| (summary(n), StoreTime(u64::MAX)))
+                .collect(),
+            damage: None,
+        },
+        ..says(say.clone(), messages)
     };
     let registry = registry(1);
     let guard = registry.join_fleet(store, settings("one")).unwrap();
@@ -258,14 +283,8 @@ async fn a_flood_of_messages_lets_others_run() {
 #[tokio::test(start_paused = true)]
 async fn however_often_something_is_said_to_be_missing_pictures_stay_as_far_apart() {
     let (say, messages) = mpsc::unbounded_channel();
-    let pictures = Arc::new(AtomicU64::new(0));
-    let store = Says {
-        picture: Picture::default(),
-        messages: Arc::new(Mutex::new(messages)),
-        say: say.clone(),
-        floods: false,
-        pictures: Arc::clone(&pictures),
-    };
+    let store = says(say.clone(), messages);
+    let pictures = Arc::clone(&store.pictures);
     let registry = registry(1);
     let _guard = registry.join_fleet(store, settings("one")).unwrap();
     for _ in 0..60_000 {
@@ -275,4 +294,91 @@ async fn however_often_something_is_said_to_be_missing_pictures_stay_as_far_apar
     // A second apart on average, as when it is said once in a while.
     let pictures = pictures.load(Ordering::Relaxed);
     assert!((30..120).contains(&pictures), "{pictures} in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_loses_over_and_over_is_not_kept_without_end() {
+    let value = OverrideValue::Flag(FeatureState::Disabled);
+    let stacks = (0..limits::VALUES)
+        .map(|n| stack(target(&format!("flag-{n}")), vec![entry(1, value)]))
+        .collect();
+    let (say, messages) = mpsc::unbounded_channel();
+    let store = Says {
+        picture: Picture {
+            stacks,
+            ..Picture::default()
+        },
+        forgets: true,
+        ..says(say, messages)
+    };
+    let registry = registry(1);
+    let _guard = registry.join_fleet(store, settings("one")).unwrap();
+    sleep(SECOND * 150).await;
+    assert_eq!(registry.overrides().len(), limits::VALUES);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_is_heard_twice_is_one_and_says_no_more_than_it_may() {
+    let sick = |dependency: &str| Sick {
+        dependency: dependency.into(),
+        status: Status::Unhealthy,
+    };
+    let mut says_much = summary(0);
+    says_much.sick = vec![sick("search"), sick("no\nname")];
+    says_much
+        .sick
+        .extend((0..1_000).map(|n| sick(&format!("dependency-{n}"))));
+    says_much.flags = (0..1_000)
+        .map(|n| (format!("flag-{n}").into(), FeatureState::Disabled))
+        .collect();
+    let (say, messages) = mpsc::unbounded_channel();
+    let store = Says {
+        replicas: Replicas {
+            now: StoreTime(7),
+            live: 2,
+            summaries: vec![(says_much, StoreTime(u64::MAX)); 3],
+            damage: None,
+        },
+        ..says(say, messages)
+    };
+    let registry = registry(1);
+    let search = registry.dependency("search").register().unwrap();
+    let guard = registry
+        .join_fleet(store, settings("one").opinions(true))
+        .unwrap();
+    sleep(SECOND * 30).await;
+    let heard = guard.fleet().view().replicas;
+    assert_eq!(heard.len(), 1);
+    let heard = &heard[0].summary;
+    assert!(heard.sick.len() <= limits::NAMED && heard.flags.len() <= limits::NAMED);
+    let forged = |sick: &Sick| sick.dependency.contains('\n');
+    assert!(!heard.sick.iter().any(forged));
+    assert_eq!(search.status(), Status::Healthy, "one is no quorum of two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_is_renewed_though_there_is_no_room_for_another() {
+    let trip = |n: usize, seconds: u64| Trip {
+        flag: format!("flag-{n}").into(),
+        until: StoreTime(seconds * 1_000),
+    };
+    let picture = Picture {
+        trips: (0..limits::VALUES).map(|n| trip(n, 60)).collect(),
+        ..Picture::default()
+    };
+    let (registry, _guard, say) = joined(picture, false);
+    soon().await;
+    let version = Version {
+        epoch: 0,
+        revision: 1,
+    };
+    say.send(Message::Changed {
+        version,
+        now: StoreTime(0),
+        changes: vec![Change::Trip(trip(7, 600))],
+    })
+    .unwrap();
+    soon().await;
+    let until = registry.flag_trip("flag-7").unwrap().get().unwrap().until;
+    assert!(until > Instant::now() + SECOND * 500);
 }
