@@ -88,11 +88,21 @@ impl Mirror {
             }
             self.stacks.insert(target, held);
         }
-        let lost = std::mem::take(&mut self.trips);
-        changed.extend(lost.into_keys().map(Name::Trip));
+        let before = std::mem::take(&mut self.trips);
         for trip in picture.trips.into_iter().take(limits::VALUES) {
-            changed.extend(self.trip(trip, now));
+            // A picture that was under way for long says of what is over here that a little is left.
+            let over = before.get(&trip.flag).copied();
+            let over = over.filter(|until| *until <= now && now < *until + SLACK);
+            let flag = Arc::clone(&trip.flag);
+            let name = self.trip(trip, now);
+            if let (Some(over), Some(until)) = (over, self.trips.get_mut(&flag))
+                && *until <= over + SLACK
+            {
+                *until = over;
+            }
+            changed.extend(name);
         }
+        changed.extend(before.into_keys().map(Name::Trip));
         changed
     }
 

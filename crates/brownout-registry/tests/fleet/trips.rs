@@ -1,9 +1,9 @@
 //! Flags that the errors of all replicas together degrade.
 
-use brownout_registry::fleet::{Count, StoreOp};
+use brownout_registry::fleet::{Count, StoreErrorKind, StoreOp};
 use brownout_registry::{FeatureState, Meter, Readings};
 use brownout_testing::fleet::Fault;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use super::common::{Calls, Replica, SECOND, fleet, registry, settings, soon};
 
@@ -184,4 +184,25 @@ async fn what_one_of_two_flags_of_a_name_has_counted_is_not_told_again_when_the_
     stays.fail(1);
     sleep(FLUSH).await;
     assert!(tripped(&alone), "the fifth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_that_is_over_does_not_begin_again_by_a_picture_that_comes_late() {
+    let (_server, [one]) = fleet().await;
+    let calls = Calls::of(&one.registry, "search");
+    sleep(SECOND * 3).await;
+    calls.fail(5);
+    sleep(FLUSH).await;
+    let until = one.trip("search").get().unwrap().until;
+    sleep_until(until - SECOND / 10).await;
+    one.faults.one(StoreOp::Picture, Fault::Late(SECOND / 2));
+    // A write that has failed is reason to look at once.
+    let failing = Fault::Fail(StoreErrorKind::Full);
+    one.faults.one(StoreOp::Write, failing);
+    one.set("other", FeatureState::Disabled, 60)
+        .await
+        .unwrap_err();
+    // It says that a tenth of a second is left, of what has ended meanwhile.
+    sleep_until(until + SECOND * 45 / 100).await;
+    assert!(!tripped(&one));
 }
