@@ -4,6 +4,7 @@
 //! outside it, because that wakes, logs and calls back; by one thread at a time, so that the order is the same there.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
@@ -18,6 +19,9 @@ use crate::state::{FleetOrder, State};
 pub(super) struct Desk {
     registry: Weak<Shared>,
     inner: Mutex<Inner>,
+    /// Whether the fleet was left: then nothing of it stays in the registry. Apart, because it is read under the registry's
+    /// lock, which must not wait for the other.
+    left: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +31,6 @@ struct Inner {
     dirty: BTreeSet<Name>,
     /// Whether somebody puts values into the registry.
     moving: bool,
-    /// Whether the fleet was left: then nothing of it stays in the registry.
-    left: bool,
 }
 
 /// A value on its way to the registry.
@@ -45,6 +47,7 @@ impl Desk {
         Self {
             registry: Arc::downgrade(registry),
             inner: Mutex::default(),
+            left: AtomicBool::new(false),
         }
     }
 
@@ -68,30 +71,23 @@ impl Desk {
     pub(super) fn leave(&self) {
         // Both under the registry's lock: what another thread is about to put there finds that the fleet was left, and
         // whoever joins the next one, who can only do so from then on, has nothing of that taken away.
-        let forgotten = match self.registry.upgrade() {
+        match self.registry.upgrade() {
             Some(registry) => registry.change(|state, now| {
-                let forgotten = self.forget();
+                self.left.store(true, Ordering::Release);
                 state.leave_fleet(now);
-                forgotten
             }),
-            None => self.forget(),
-        };
-        drop(forgotten);
-    }
-
-    fn forget(&self) -> Inner {
+            None => self.left.store(true, Ordering::Release),
+        }
         let mut inner = self.lock();
-        let (left, moving) = (true, inner.moving);
-        let forgotten = Inner {
-            left,
-            moving,
-            ..Inner::default()
-        };
-        std::mem::replace(&mut *inner, forgotten)
+        let mirror = std::mem::take(&mut inner.mirror);
+        let dirty = std::mem::take(&mut inner.dirty);
+        drop(inner);
+        // Much, perhaps: freed outside the lock.
+        drop((mirror, dirty));
     }
 
     pub(super) fn is_left(&self) -> bool {
-        self.lock().left
+        self.left.load(Ordering::Acquire)
     }
 
     fn settle(&self) {
@@ -116,7 +112,7 @@ impl Desk {
     fn next(&self) -> Option<(Moving<'_>, Vec<Value>)> {
         let now = Instant::now();
         let mut inner = self.lock();
-        if inner.moving || inner.left || inner.dirty.is_empty() {
+        if inner.moving || self.is_left() || inner.dirty.is_empty() {
             return None;
         }
         let mut values = Vec::new();
