@@ -207,9 +207,11 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
             (target, Draft { held, answers })
         };
         send(link, store, offers.into_iter().map(draft).collect()).await;
-        // What was not taken stays until a picture says what is there in its place, or until the store is back.
+        // What was not taken stays until a picture says what is there in its place, or until the store is back. It goes
+        // with the next part, so that it keeps no other from being offered.
         let left = link.desk.look(|mirror| mirror.offers(Instant::now()));
-        if left.iter().any(|(target, _)| offered.contains(target)) {
+        let still_left = |target| left.iter().any(|(left, _)| left == target);
+        if offered.iter().all(still_left) {
             return;
         }
     }

@@ -28,6 +28,9 @@ struct Says {
     pictures: Arc<AtomicU64>,
     /// Whether each picture is of another life, in which all targets have other names.
     forgets: bool,
+    /// It loses all after the first picture, and takes all of it back but this.
+    refuses: Option<Target>,
+    written: Arc<AtomicU64>,
     replicas: Replicas,
 }
 
@@ -68,12 +71,29 @@ impl FleetStore for Says {
                 stack.version = picture.version;
             }
         }
+        if self.refuses.is_some() && asked > 0 {
+            picture.version.epoch += 1;
+            picture.stacks.clear();
+        }
         Ok(picture)
     }
 
-    async fn write(&self, _: Vec<StackWrite>) -> Result<Vec<Outcome>, StoreError> {
-        // Fewer than it was asked for.
-        Ok(Vec::new())
+    async fn write(&self, writes: Vec<StackWrite>) -> Result<Vec<Outcome>, StoreError> {
+        let Some(refused) = &self.refuses else {
+            // Fewer than it was asked for.
+            return Ok(Vec::new());
+        };
+        let outcome = |write: StackWrite| {
+            if write.target == *refused {
+                return Outcome::Stale;
+            }
+            self.written.fetch_add(1, Ordering::Relaxed);
+            Outcome::Written(Version {
+                epoch: 1,
+                revision: 1,
+            })
+        };
+        Ok(writes.into_iter().map(outcome).collect())
     }
 
     async fn count(&self, _: &ReplicaId, _: u32, _: Vec<Count>) -> Result<(), StoreError> {
@@ -103,6 +123,8 @@ fn says(say: mpsc::UnboundedSender<Message>, messages: mpsc::UnboundedReceiver<M
         floods: false,
         pictures: Arc::default(),
         forgets: false,
+        refuses: None,
+        written: Arc::default(),
         replicas: Replicas::default(),
     }
 }
@@ -381,4 +403,30 @@ async fn a_trip_is_renewed_though_there_is_no_room_for_another() {
     soon().await;
     let until = registry.flag_trip("flag-7").unwrap().get().unwrap().until;
     assert!(until > Instant::now() + SECOND * 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_a_store_does_not_take_back_keeps_it_from_no_other() {
+    let value = OverrideValue::Flag(FeatureState::Disabled);
+    let stacks = (0..200).map(|n| {
+        let mut stack = stack(target(&format!("flag-{n:03}")), vec![entry(1, value)]);
+        stack.version = Version::default();
+        stack
+    });
+    let (say, messages) = mpsc::unbounded_channel();
+    let store = Says {
+        picture: Picture {
+            stacks: stacks.collect(),
+            ..Picture::default()
+        },
+        refuses: Some(target("flag-000")),
+        ..says(say.clone(), messages)
+    };
+    let written = Arc::clone(&store.written);
+    let registry = registry(1);
+    let _guard = registry.join_fleet(store, settings("one")).unwrap();
+    soon().await;
+    say.send(Message::Missed(None)).unwrap();
+    sleep(SECOND * 4).await;
+    assert_eq!(written.load(Ordering::Relaxed), 199);
 }
