@@ -15,6 +15,7 @@ mod health;
 mod joining;
 mod orders;
 mod outages;
+mod says;
 mod summaries;
 mod threads;
 mod trips;
