@@ -8,6 +8,11 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
+-- Whether a text is a number as we write them: one that Lua counts exactly, and that no other text stands for.
+local function natural(text)
+  return text and (text == '0' or string.find(text, '^[1-9]%d*$')) and tonumber(text) < 9007199254740992
+end
+
 -- Nobody waits any more for a command that lay in a socket while this server was stopped.
 if now > tonumber(ARGV[1]) then
   return { 'late', int(now) }
@@ -20,6 +25,9 @@ local function bad(key, fault)
   end
   if string.find(fault.err, '^WRONGTYPE') then
     return { 'bad', int(now), key, 'it is of another type' }
+  end
+  if string.find(fault.err, 'value is not an integer') or string.find(fault.err, 'would overflow') then
+    return { 'bad', int(now), key, 'it holds no number that could be added to' }
   end
   return fault
 end
@@ -40,7 +48,7 @@ local function state()
   if meta[1] and meta[1] ~= '1' and string.find(meta[1], '^%d+$') then
     return nil, { 'newer', int(now), KEYS[1], meta[1] }
   end
-  if meta[1] ~= '1' or not string.find(meta[2] or '', '^%d+$') or not string.find(meta[3] or '', '^%d+$') then
+  if meta[1] ~= '1' or not natural(meta[2]) or not natural(meta[3]) then
     return nil, bad(KEYS[1], 'it holds no epoch and revision')
   end
   return { epoch = meta[2], revision = meta[3] }

@@ -96,6 +96,36 @@ async fn a_state_with_garbage_in_it_is_damage_and_one_of_a_newer_version_is_not_
 }
 
 #[tokio::test]
+async fn a_state_whose_numbers_are_none_of_ours_is_damage_to_everything_and_named() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    // Larger than a script can count exactly, than the server can count at all, than we can read; and two that are
+    // another number's text.
+    for (epoch, revision) in [
+        ("5", "9007199254740992"),
+        ("5", "9223372036854775806"),
+        ("5", "9223372036854775807"),
+        ("5", "99999999999999999999999"),
+        ("99999999999999999999999", "5"),
+        ("5", "007"),
+        ("007", "5"),
+    ] {
+        server.run(&["DEL", "{shop}:meta"]);
+        let state = ["format", "1", "epoch", epoch, "revision", revision];
+        server.run(&[&["HSET", "{shop}:meta"], &state[..]].concat());
+        let write = shop.write(vec![stack(flag("search"), None, &[1])]).await;
+        for result in [shop.picture().await.map(drop), write.map(drop)] {
+            assert_eq!(
+                kind(&result),
+                StoreErrorKind::Damaged,
+                "{epoch} {revision}: {result:?}"
+            );
+            assert!(said(result).contains("{shop}:meta"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_value_that_cannot_be_read_is_told_and_the_others_count() {
     let large = "x".repeat(20_000);
     let unknown = "1 EPOCH 1 9999999999999 [{\"id\":1,\"value\":\"dimmed\",\"actor\":\"a\",\"reason\":\"b\",\"set\":1,\"until\":2}]";
@@ -209,6 +239,36 @@ async fn a_flag_whose_counts_are_damaged_keeps_no_other_from_being_counted() {
     let mut tripped: Vec<_> = picture.trips.iter().map(|trip| &*trip.flag).collect();
     tripped.sort_unstable();
     assert_eq!(tripped, ["first", "last"]);
+}
+
+#[tokio::test]
+async fn a_window_with_garbage_in_it_keeps_no_other_from_being_counted() {
+    for garbage in ["hello", "9223372036854775807"] {
+        let server = Server::start();
+        let shop = store(&server.url());
+        shop.report(summary("one"), Duration::from_secs(9))
+            .await
+            .unwrap();
+        let now = shop.picture().await.unwrap().now.0;
+        // A twelfth of the rule's window; the clock may pass from one to the next.
+        let bucket = now / 5_000;
+        for bucket in bucket..bucket + 3 {
+            let key = format!("{{shop}}:w:broken:5000:{bucket}");
+            server.run(&["HSET", &key, "err", garbage]);
+        }
+        let counts = vec![
+            count("first", 0, 5, rule(5)),
+            count("broken", 0, 5, rule(5)),
+            count("last", 0, 5, rule(5)),
+        ];
+        let counted = shop.count(&replica("one"), 1, counts).await;
+        assert_eq!(kind(&counted), StoreErrorKind::Damaged, "{counted:?}");
+        assert!(said(counted).contains("{shop}:w:broken"));
+        let picture = shop.picture().await.unwrap();
+        let mut tripped: Vec<_> = picture.trips.iter().map(|trip| &*trip.flag).collect();
+        tripped.sort_unstable();
+        assert_eq!(tripped, ["first", "last"], "{garbage}");
+    }
 }
 
 #[tokio::test]
