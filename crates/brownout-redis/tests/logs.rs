@@ -93,6 +93,29 @@ async fn trouble_that_comes_later_is_told_once_and_so_is_its_end() {
             "lacks a right",
             "ACL SETUSER default +publish",
         ),
+        (
+            ["CONFIG SET maxmemory 1", "PING"],
+            "takes no writes",
+            "CONFIG SET maxmemory 0",
+        ),
+        (
+            ["ACL SETUSER default -zcount", "PING"],
+            "lacks a right",
+            "ACL SETUSER default +zcount",
+        ),
+        (
+            ["DEL {shop}:replicas", "SET {shop}:replicas x"],
+            "{shop}:replicas",
+            "DEL {shop}:replicas",
+        ),
+        (
+            [
+                "SET {shop}:r:other x",
+                "ZADD {shop}:replicas 9999999999999 other",
+            ],
+            "{shop}:r:other",
+            "DEL {shop}:r:other",
+        ),
     ] {
         let server = Server::start();
         let log = LogCapture::start();

@@ -1,6 +1,6 @@
 //! Whether a replica is in touch with the store, and how that is told: to the health report and to the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::{StoreError, StoreErrorKind};
+use super::op::StoreOp;
 use crate::report::{Report, Reporter};
 
 #[derive(Debug)]
@@ -34,6 +35,10 @@ struct State {
     found: bool,
     /// Of what damage the log has been told.
     told: BTreeSet<StoreErrorKind>,
+    /// What the store does not do although it is there, and why.
+    refused: BTreeMap<StoreOp, StoreErrorKind>,
+    /// Of which of these reasons the log has been told since it last did all.
+    complained: BTreeSet<StoreErrorKind>,
 }
 
 impl Contact {
@@ -46,6 +51,8 @@ impl Contact {
             mourned: BTreeSet::new(),
             found: false,
             told: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            complained: BTreeSet::new(),
         };
         Self {
             replica,
@@ -71,6 +78,12 @@ impl Contact {
         let reporter = state.reporter.clone();
         drop(state);
         let first = !self.in_touch.send_replace(true);
+        if first {
+            // Whoever finds it refusing again will say so.
+            let mut state = self.lock();
+            state.refused.clear();
+            state.complained.clear();
+        }
         if !first || reporter.is_none() {
             return;
         }
@@ -93,7 +106,7 @@ impl Contact {
         let age = self.age().as_secs();
         let mut state = self.lock();
         state.trouble = Some(error.kind());
-        let news = state.mourned.insert(error.kind());
+        let news = state.mourned.insert(error.kind()) && !state.complained.contains(&error.kind());
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
@@ -117,7 +130,9 @@ impl Contact {
         let mut state = self.lock();
         let kind = damage.map(StoreError::kind);
         let before = std::mem::replace(&mut state.damage, kind);
-        let news = kind.is_some_and(|kind| state.told.insert(kind));
+        let complained = kind.is_some_and(|kind| state.complained.contains(&kind));
+        let news = kind.is_some_and(|kind| state.told.insert(kind)) && !complained;
+        let refuses = !state.refused.is_empty();
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
@@ -133,8 +148,57 @@ impl Contact {
                     );
                 }
             }
-            None if before.is_some() && self.is_in_touch() => reporter.report(Report::healthy()),
+            None if before.is_some() && !refuses && self.is_in_touch() => {
+                reporter.report(Report::healthy());
+            }
             None => {}
+        }
+    }
+
+    /// The store is there and does not do this, for a reason that will not go away by itself. Logged once for each reason.
+    ///
+    /// What is silent is left to the pings, which tell a store that is away from one that was slow once.
+    pub(super) fn refuses(&self, op: StoreOp, error: &StoreError) {
+        let kind = error.kind();
+        if !self.is_in_touch()
+            || matches!(kind, StoreErrorKind::Unreachable | StoreErrorKind::TimedOut)
+        {
+            return;
+        }
+        let mut state = self.lock();
+        let before = state.refused.insert(op, kind);
+        let news = state.complained.insert(kind) && state.damage != Some(kind);
+        let reporter = state.reporter.clone();
+        drop(state);
+        let Some(reporter) = reporter else { return };
+        if before != Some(kind) {
+            let message = format!("{kind}: {op} fails; the rest is in use");
+            reporter.report(Report::degraded(message).detail(error.private_detail()));
+        }
+        if news {
+            let (replica, detail) = (&self.replica, error.private_detail());
+            tracing::warn!(
+                %replica, %op, reason = kind.as_str(), detail,
+                "fleet store refuses a part of its work; the rest is used"
+            );
+        }
+    }
+
+    /// The store has done this.
+    pub(super) fn does(&self, op: StoreOp) {
+        let mut state = self.lock();
+        if state.refused.remove(&op).is_none() || !state.refused.is_empty() {
+            return;
+        }
+        state.complained.clear();
+        let damaged = state.damage.is_some();
+        let reporter = state.reporter.clone();
+        drop(state);
+        if let Some(reporter) = reporter
+            && !damaged
+            && self.is_in_touch()
+        {
+            reporter.report(Report::healthy());
         }
     }
 
@@ -160,7 +224,8 @@ impl Contact {
 
     pub(super) fn trouble(&self) -> Option<StoreErrorKind> {
         let state = self.lock();
-        state.trouble.or(state.damage)
+        let refused = || state.refused.values().next().copied();
+        state.trouble.or(state.damage).or_else(refused)
     }
 
     /// Waits until the replica is in touch.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::time::{Instant, sleep};
 
 use super::counted::{Replicas, Sick, Summary};
+use super::error::StoreError;
 use super::link::Link;
 use super::op::StoreOp;
 use super::store::FleetStore;
@@ -33,12 +34,15 @@ pub(super) async fn keep<S: FleetStore>(link: Arc<Link>, store: Arc<S>) {
         let summary = summary(&link, &registry);
         drop(registry);
         let ttl = link.settings.report.saturating_mul(OUTLASTS);
-        let reported = link
-            .run(StoreOp::Report, store.report(summary, ttl))
-            .await
-            .is_ok();
-        if reported && let Ok(replicas) = link.run(StoreOp::Replicas, store.replicas()).await {
-            hear(&link, replicas);
+        let reported = link.run(StoreOp::Report, store.report(summary, ttl)).await;
+        tell(&link, StoreOp::Report, reported.as_ref().err());
+        if reported.is_ok() {
+            let replicas = link.run(StoreOp::Replicas, store.replicas()).await;
+            let damage = replicas.as_ref().map(|replicas| replicas.damage.as_ref());
+            tell(&link, StoreOp::Replicas, damage.unwrap_or_else(Some));
+            if let Ok(replicas) = replicas {
+                hear(&link, replicas);
+            }
         }
         if link.settings.opinions
             && let Some(registry) = self::registry(&link)
@@ -46,6 +50,14 @@ pub(super) async fn keep<S: FleetStore>(link: Arc<Link>, store: Arc<S>) {
             heed(&link, &registry, &mut opinions);
         }
         sleep(link.jitter(link.settings.report)).await;
+    }
+}
+
+/// Nobody waits for these answers, so it is the health report and the log that say what is wrong with them.
+fn tell(link: &Link, op: StoreOp, error: Option<&StoreError>) {
+    match error {
+        Some(error) => link.contact.refuses(op, error),
+        None => link.contact.does(op),
     }
 }
 

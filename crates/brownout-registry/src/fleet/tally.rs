@@ -38,8 +38,9 @@ async fn send<S: FleetStore>(link: &Link, store: &S, mut counts: Vec<Count>) {
     while !counts.is_empty() {
         let part = counts.drain(..counts.len().min(limits::COUNTS)).collect();
         let count = store.count(&link.settings.replica, link.settings.quorum, part);
-        if link.run(StoreOp::Count, count).await.is_err() {
-            return;
+        match link.run(StoreOp::Count, count).await {
+            Ok(()) => link.contact.does(StoreOp::Count),
+            Err(error) => return link.contact.refuses(StoreOp::Count, &error),
         }
     }
 }
