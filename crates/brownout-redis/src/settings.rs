@@ -70,7 +70,7 @@ impl Settings {
 
 /// What the URL says. Nothing of it is in the error, since a password may be anywhere in what does not parse.
 pub(crate) fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
-    let Some((scheme, _)) = url.split_once("://") else {
+    let Some((scheme, rest)) = url.split_once("://") else {
         let fault = "it has no scheme".to_owned();
         return Err(RedisStoreError::InvalidUrl { fault });
     };
@@ -84,6 +84,16 @@ pub(crate) fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
     ) {
         let fault = "its scheme is none of redis, rediss, valkey, valkeys and unix".to_owned();
         return Err(RedisStoreError::InvalidUrl { fault });
+    }
+    // What stands before it would be taken for a host and port, which are in every error.
+    if !scheme.contains("unix")
+        && let Some((_, behind)) = rest.split_once(['/', '?', '#'])
+        && behind.contains('@')
+    {
+        let fault = "a `/`, `?` or `#` in its user or password is written %2F, %3F or %23";
+        return Err(RedisStoreError::InvalidUrl {
+            fault: fault.to_owned(),
+        });
     }
     let info = url
         .into_connection_info()

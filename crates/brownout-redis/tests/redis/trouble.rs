@@ -87,6 +87,24 @@ async fn a_wrong_password_is_named_with_the_user_and_not_shown() {
     store(&url).picture().await.unwrap();
 }
 
+#[test]
+fn a_password_that_would_be_taken_for_a_port_is_not_shown() {
+    for url in [
+        "redis://shop:1234#rest@host",
+        "redis://shop:1234?rest@host",
+        "redis://shop:1234/rest@host",
+    ] {
+        let error = RedisStore::builder(url)
+            .namespace("shop")
+            .build()
+            .expect_err(url);
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("%23") && !said.contains("1234"), "{said}");
+    }
+    let escaped = RedisStore::builder("redis://shop:12%2334@host/2").namespace("shop");
+    assert!(escaped.build().is_ok());
+}
+
 #[tokio::test]
 async fn an_address_where_nobody_listens_is_unreachable_and_named() {
     let mut server = Server::start();
