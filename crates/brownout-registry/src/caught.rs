@@ -1,10 +1,10 @@
-//! Running user code that may panic.
+//! Running user code that may panic. For the crates of this project only: the interface may change with any release.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs user code; nothing if it panics.
-pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => Some(value),
         Err(payload) => {
@@ -16,7 +16,7 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
 
 /// Writes to the log, whose subscriber is user code too: if it panics while another panic is on its way, that would not
 /// be caught by anybody but end the process.
-pub(crate) fn logged(write: impl FnOnce()) {
+pub fn logged(write: impl FnOnce()) {
     if std::thread::panicking() {
         caught(write);
     } else {

@@ -128,6 +128,8 @@ mod ticks;
 mod vocab;
 mod watch;
 
+#[doc(hidden)]
+pub use caught::{caught, logged};
 pub use cell::{Overridable, Overridden, OverrideCell, Subscription};
 pub use dependency::{Dependency, DependencyBuilder};
 pub use driver::Driver;

@@ -99,8 +99,8 @@ struct Held {
     timing: bool,
 }
 
-/// How many different counts are kept of parts that are gone, and of what was told. Far above what a registry's names and a few words make,
-/// times of calls included.
+/// How many different counts are kept of parts that are gone, and of what was told. Far above what a registry's names and
+/// a few words make, times of calls included.
 const MOST_RETIRED: usize = 100_000;
 
 impl Readings {

@@ -8,7 +8,7 @@ use std::{
 use pin_project::pin_project;
 use tokio::time::Instant;
 
-use crate::core::{Cause, caught::caught};
+use crate::core::{Cause, caught};
 
 use super::{
     ask::StandIn,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use brownout_registry::{CircuitMode, Dependency, OverrideCell, Random};
 use tokio::time::Instant;
 
-use crate::core::{RejectReason, unwind::log};
+use crate::core::{RejectReason, logged};
 
 use super::{
     clock::Clock,
@@ -93,7 +93,7 @@ impl Core {
         self.shared.waiters.wake_all();
         voice.report(&self.shared, key, &effects.transitions);
         for transition in &effects.transitions {
-            log(|| voice::log(&self.shared, key, transition));
+            logged(|| voice::log(&self.shared, key, transition));
         }
         if let Some((cause, generation)) = effects.would_open {
             voice::would_open(&self.shared, key, cause, generation);

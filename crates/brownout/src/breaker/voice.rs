@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use brownout_registry::{CircuitState, EventKind, Report, Reporter, ReporterKind, Status};
 
-use crate::core::unwind;
+use crate::core::logged;
 
 use super::{
     family::Family,
@@ -69,7 +69,7 @@ pub(super) fn would_open(shared: &Shared, key: Option<&str>, cause: Cause, gener
         generation,
     };
     shared.dependency.registry().record(event);
-    unwind::log(|| {
+    logged(|| {
         tracing::warn!(
             dependency = shared.dependency.name(),
             key,

@@ -11,7 +11,6 @@
 //!   [`GrpcUnavailable`](crate::grpc::GrpcUnavailable) gRPC.
 //! * [`MarkDegraded`] says how an answer shows that it is less than it could be.
 
-pub(crate) mod caught;
 mod cause;
 mod classify;
 pub(crate) mod collector;
@@ -32,6 +31,8 @@ pub(crate) mod tally;
 pub(crate) mod threads;
 pub(crate) mod unwind;
 mod verdict;
+
+pub(crate) use brownout_registry::{caught, logged};
 
 #[cfg(feature = "http")]
 pub use self::mark::InExtensions;

@@ -1,17 +1,5 @@
 //! What has to happen when somebody else's code panics under ours.
 
-use super::caught::caught;
-
-/// Writes to the log, whose subscriber is somebody else's code too: if it panics while another panic is on its way, that
-/// would not be caught by anybody but end the process.
-pub(crate) fn log(write: impl FnOnce()) {
-    if std::thread::panicking() {
-        caught(write);
-    } else {
-        write();
-    }
-}
-
 /// Does something if the code between its making and its disarming panics.
 pub(crate) struct OnUnwind<F: FnMut()>(pub(crate) F);
 

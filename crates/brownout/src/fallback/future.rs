@@ -18,7 +18,7 @@ use super::{
     run::{End, Run, ServedBy, Unanswered},
     watch::{Resume, Watch},
 };
-use crate::core::{Degraded, caught::caught, mark::add as add_mark, span};
+use crate::core::{Degraded, caught, mark::add as add_mark, span};
 
 pub use super::{
     run::{LastRun, OrRun, PrimaryRun},

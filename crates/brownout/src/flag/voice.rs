@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::{Cause, unwind::log};
+use crate::core::{Cause, logged};
 use brownout_registry::{EventKind, FeatureState};
 use tracing::{Level, level_filters::LevelFilter};
 
@@ -24,7 +24,7 @@ pub(super) fn changed(shared: &Shared, change: Change) {
     });
     let (flag, reason) = (&*shared.name, change.cause.as_str());
     let (from, to) = (change.from.as_str(), change.to.as_str());
-    log(|| {
+    logged(|| {
         if change.to > change.from {
             tracing::warn!(flag, from, to, reason, "flag changed");
         } else {

@@ -6,7 +6,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::core::caught::caught;
+use crate::core::caught;
 
 use super::Metrics;
 

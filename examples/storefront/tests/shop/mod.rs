@@ -135,6 +135,7 @@ pub(crate) fn until(text: &str, ask: impl Fn() -> String) -> String {
             return answer;
         }
         assert!(start.elapsed() < LONG, "no {text:?} in {answer}");
+        // The shop is a process of its own: there is nothing to be woken by.
         std::thread::sleep(Duration::from_millis(20));
     }
 }

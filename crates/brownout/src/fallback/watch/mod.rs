@@ -18,7 +18,7 @@ use brownout_registry::DegradationLevel;
 use tokio::time::Instant;
 
 use super::{plan::Plan, run::ServedBy};
-use crate::core::{Cause, ConfigError, caught::caught, unwind::OnUnwind};
+use crate::core::{Cause, ConfigError, caught, unwind::OnUnwind};
 
 pub(super) use self::shared::Settings;
 pub use self::{

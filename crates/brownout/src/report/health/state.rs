@@ -10,7 +10,7 @@ use brownout_registry::{Dependency, Registry, Status};
 use http::request::Parts;
 
 use crate::{
-    core::caught::caught,
+    core::caught,
     report::{Lifecycle, Phase},
 };
 
