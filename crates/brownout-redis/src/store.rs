@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Change, Count, FleetStore, Outcome, Picture, ReplicaId, Replicas, Rule, StackWrite, StoreError,
-    StoreTime, Summary, Version, limits,
+    Change, Count, FleetStore, Outcome, Picture, Quorum, ReplicaId, Replicas, Rule, StackWrite,
+    StoreError, StoreTime, Summary, Version, limits,
 };
 
 use crate::builder::RedisStoreBuilder;
@@ -36,6 +36,9 @@ const REPLICAS: usize = 100_000;
 
 /// Sub-buckets of a window, as the count script has them.
 const BUCKETS: u128 = 12;
+
+/// Redis lets no key live longer, in milliseconds.
+const LONGEST: u128 = 1 << 50;
 
 /// More than this, scripts could not count exactly.
 const EXACT: u64 = 1 << 53;
@@ -179,14 +182,15 @@ impl RedisStore {
     async fn add_up(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: &[Count],
     ) -> Result<(), RedisStoreError> {
         let mut arguments = vec![
             millis(STATE_KEPT),
             limits::VALUES.to_string(),
             replica.to_string(),
-            quorum.to_string(),
+            quorum.replicas.to_string(),
+            quorum.fewer_after.as_millis().min(LONGEST).to_string(),
         ];
         for count in counts {
             let rule = &count.rule;
@@ -271,7 +275,7 @@ impl FleetStore for RedisStore {
     async fn count(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         mut counts: Vec<Count>,
     ) -> Result<(), StoreError> {
         counts.truncate(limits::COUNTS);
@@ -303,9 +307,8 @@ fn damage(reply: &mut Reply) -> Result<Option<RedisStoreError>, RedisStoreError>
 
 /// Milliseconds, rounded up and at least one, and no more than Redis lets a key live.
 fn millis(duration: Duration) -> String {
-    const MOST: u128 = 1 << 50;
     let millis = duration.as_nanos().div_ceil(1_000_000);
-    millis.clamp(1, MOST).to_string()
+    millis.clamp(1, LONGEST).to_string()
 }
 
 /// The length of a sub-bucket in milliseconds.

@@ -10,17 +10,20 @@
 #[path = "fleet/common.rs"]
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use brownout_registry::FeatureState;
 use brownout_registry::fleet::{
-    Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, ReplicaId, Replicas,
-    StackWrite, StoreError, StoreErrorKind, StoreOp, Summary,
+    Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, Quorum, ReplicaId,
+    Replicas, StackWrite, StoreError, StoreErrorKind, StoreOp, Summary,
 };
 use brownout_registry::{Status, SystemHealth};
 use brownout_testing::LogCapture;
 use brownout_testing::fleet::Fault;
 use tokio::time::sleep;
 
-use self::common::{REPAIR, Replica, SECOND, fleet, registry, settings, soon};
+use self::common::{Calls, REPAIR, Replica, SECOND, fleet, registry, settings, soon};
 
 fn said(log: &LogCapture, level: tracing::Level) -> Vec<String> {
     log.records()
@@ -80,6 +83,7 @@ async fn a_store_that_fails_now_this_way_now_that_is_two_troubles() {
 struct Odd {
     inner: MemoryStore,
     panics: bool,
+    mended: Arc<AtomicBool>,
 }
 
 struct OddChanges(<MemoryStore as FleetStore>::Changes);
@@ -101,8 +105,9 @@ impl FleetStore for Odd {
         assert!(!self.panics, "a store that panics");
         let damage = StoreError::new(StoreErrorKind::Damaged, "flag:x is no stack");
         let picture = self.inner.picture().await?;
+        let mended = self.mended.load(Ordering::Relaxed);
         Ok(Picture {
-            damage: Some(damage),
+            damage: (!mended).then_some(damage),
             ..picture
         })
     }
@@ -114,7 +119,7 @@ impl FleetStore for Odd {
     async fn count(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: Vec<Count>,
     ) -> Result<(), StoreError> {
         self.inner.count(replica, quorum, counts).await
@@ -144,6 +149,7 @@ async fn what_cannot_be_read_is_a_warning_and_the_rest_is_used() {
     let odd = Odd {
         inner: server,
         panics: false,
+        mended: Arc::default(),
     };
     let _guard = registry.join_fleet(odd, settings("odd")).unwrap();
     soon().await;
@@ -156,12 +162,55 @@ async fn what_cannot_be_read_is_a_warning_and_the_rest_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn damage_that_comes_and_goes_is_told_again_only_after_it_was_away_for_long() {
+    let log = LogCapture::start();
+    let registry = registry(7);
+    let mended = Arc::<AtomicBool>::default();
+    let odd = Odd {
+        inner: MemoryStore::new(),
+        panics: false,
+        mended: Arc::clone(&mended),
+    };
+    let _guard = registry.join_fleet(odd, settings("odd")).unwrap();
+    for _ in 0..20 {
+        sleep(REPAIR).await;
+        mended.fetch_not(Ordering::Relaxed);
+    }
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+    mended.store(true, Ordering::Relaxed);
+    sleep(SECOND * 700).await;
+    assert_eq!(registry.health(), SystemHealth::Healthy);
+    mended.store(false, Ordering::Relaxed);
+    sleep(REPAIR).await;
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_every_other_second_is_told_once() {
+    let log = LogCapture::start();
+    let (_server, [one]) = fleet().await;
+    let calls = Calls::of(&one.registry, "search");
+    for round in 0..100 {
+        let fault = match round % 2 {
+            0 => Fault::Fail(StoreErrorKind::Full),
+            _ => Fault::None,
+        };
+        one.faults.one(StoreOp::Count, fault);
+        calls.succeed(1);
+        sleep(SECOND * 2).await;
+    }
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+    assert!(one.fleet.is_in_touch());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_panics_is_a_store_that_is_away() {
     let log = LogCapture::start();
     let registry = registry(7);
     let odd = Odd {
         inner: MemoryStore::new(),
         panics: true,
+        mended: Arc::default(),
     };
     let guard = registry.join_fleet(odd, settings("odd")).unwrap();
     sleep(SECOND * 300).await;

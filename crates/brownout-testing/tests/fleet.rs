@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, ReplicaId, Replicas,
-    StackWrite, StoreError, StoreErrorKind, StoreOp, Summary,
+    Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, Quorum, ReplicaId,
+    Replicas, StackWrite, StoreError, StoreErrorKind, StoreOp, Summary,
 };
 use brownout_testing::fleet::{Fault, FaultyStore, conforms};
 use tokio::time::{Instant, timeout};
@@ -85,7 +85,7 @@ impl FleetStore for Careless {
     async fn count(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: Vec<Count>,
     ) -> Result<(), StoreError> {
         self.0.count(replica, quorum, counts).await

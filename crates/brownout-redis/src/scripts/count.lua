@@ -1,6 +1,7 @@
--- Adds up outcomes and trips flags. ARGV: latest, how long the state is kept, most values, replica, quorum; then for
--- each flag its name, successes, failures, and of its rule the errors, the length of a sub-bucket in ms, the least
--- share of errors in billionths, and how long a trip lasts in ms.
+-- Adds up outcomes and trips flags. ARGV: latest, how long the state is kept, most values, replica, quorum, and the
+-- age of the epoch in ms from which on fewer are enough; then for each flag its name, successes, failures, and of its
+-- rule the errors, the length of a sub-bucket in ms, the least share of errors in billionths, and how long a trip lasts
+-- in ms.
 local FIELDS, BUCKETS = 7, 12
 local present, fault = state()
 if fault then
@@ -10,6 +11,8 @@ if not present.epoch then
   return { 'none', int(now) }
 end
 local replica, quorum = 'r:' .. ARGV[4], tonumber(ARGV[5])
+-- Epochs are named after the microsecond in which they began.
+local is_settled = now - math.floor(present.epoch / 1000) >= tonumber(ARGV[6])
 
 -- Whether the outcomes within a window are too bad.
 local function too_much(window, bucket, at)
@@ -31,8 +34,13 @@ local function too_much(window, bucket, at)
   if failures < tonumber(ARGV[at + 3]) or failures * 1000000000 < calls * tonumber(ARGV[at + 5]) then
     return false
   end
-  local live = redis.call('ZCOUNT', root .. ':replicas', '(' .. int(now), '+inf')
-  return named >= math.min(quorum, live)
+  local needed = quorum
+  if is_settled and named < quorum then
+    local live = redis.call('ZCOUNT', root .. ':replicas', '(' .. int(now), '+inf')
+    -- Where none lives, nothing is known of who does.
+    needed = live > 0 and math.min(quorum, live) or quorum
+  end
+  return named >= needed
 end
 
 local function count(at)
@@ -75,7 +83,7 @@ local function count(at)
 end
 
 local answer = { 'ok', int(now) }
-for at = 6, #ARGV, FIELDS do
+for at = 7, #ARGV, FIELDS do
   -- A flag whose keys are damaged must not keep the others from being counted.
   local done, reply = pcall(count, at)
   if not done then

@@ -5,7 +5,7 @@ use std::time::Duration;
 use brownout_registry::fleet::{FleetStore, StoreErrorKind, limits};
 
 use crate::support::{
-    Server, count, flag, ids, kind, replica, rule, said, stack, store, summary, written,
+    Server, count, flag, ids, kind, quorum, replica, rule, said, stack, store, summary, written,
 };
 
 /// Names so many members in a sorted set, none of which ends soon.
@@ -43,7 +43,11 @@ async fn a_namespace_that_is_full_takes_nothing_new_and_lets_go_of_what_it_has()
         .await
         .unwrap();
     let counted = shop
-        .count(&replica("one"), 1, vec![count("search", 0, 9, rule(5))])
+        .count(
+            &replica("one"),
+            quorum(1),
+            vec![count("search", 0, 9, rule(5))],
+        )
         .await;
     assert_eq!(kind(&counted), StoreErrorKind::Full);
     assert!(shop.picture().await.unwrap().trips.is_empty());

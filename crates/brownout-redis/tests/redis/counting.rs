@@ -5,7 +5,8 @@ use std::time::Duration;
 use brownout_registry::fleet::{FleetStore, Rule, StoreErrorKind};
 
 use crate::support::{
-    Cable, Server, count, flag, hasty, kind, replica, rule, soon, stack, store, summary, written,
+    Cable, Server, count, flag, hasty, kind, quorum, replica, rule, soon, stack, store, summary,
+    written,
 };
 
 const FORTY: usize = 40;
@@ -36,7 +37,7 @@ async fn forty_replicas_trip_a_flag_at_the_right_total() {
         );
         let counts = vec![count("search", 9, 1, tenth)];
         store
-            .count(&replica(&name(number)), 2, counts)
+            .count(&replica(&name(number)), quorum(2), counts)
             .await
             .unwrap();
     }
@@ -45,7 +46,7 @@ async fn forty_replicas_trip_a_flag_at_the_right_total() {
     for (number, store) in stores.iter().enumerate() {
         let counts = vec![count("other", 10, 1, tenth)];
         store
-            .count(&replica(&name(number)), 2, counts)
+            .count(&replica(&name(number)), quorum(2), counts)
             .await
             .unwrap();
     }
@@ -54,14 +55,14 @@ async fn forty_replicas_trip_a_flag_at_the_right_total() {
     for _ in 0..10 {
         let counts = vec![count("alone", 0, 100, rule(40))];
         stores[7]
-            .count(&replica(&name(7)), 2, counts)
+            .count(&replica(&name(7)), quorum(2), counts)
             .await
             .unwrap();
     }
     assert!(!is_tripped(&stores[0], "alone").await);
     let counts = vec![count("alone", 0, 1, rule(40))];
     stores[8]
-        .count(&replica(&name(8)), 2, counts)
+        .count(&replica(&name(8)), quorum(2), counts)
         .await
         .unwrap();
     assert!(
@@ -82,12 +83,16 @@ async fn counts_whose_answer_is_lost_are_counted_once() {
     // So that the script is known, and the connection made.
     let other = async || {
         let counts = vec![count("other", 1, 0, rule(9))];
-        far.count(&replica("one"), 1, counts).await
+        far.count(&replica("one"), quorum(1), counts).await
     };
     soon(other).await;
     cable.mute();
     let counted = far
-        .count(&replica("one"), 1, vec![count("search", 0, 4, rule(5))])
+        .count(
+            &replica("one"),
+            quorum(1),
+            vec![count("search", 0, 4, rule(5))],
+        )
         .await;
     assert_eq!(kind(&counted), StoreErrorKind::TimedOut);
     cable.mend();
@@ -95,9 +100,13 @@ async fn counts_whose_answer_is_lost_are_counted_once() {
         !is_tripped(&near, "search").await,
         "four of five, and not eight"
     );
-    near.count(&replica("one"), 1, vec![count("search", 0, 1, rule(5))])
-        .await
-        .unwrap();
+    near.count(
+        &replica("one"),
+        quorum(1),
+        vec![count("search", 0, 1, rule(5))],
+    )
+    .await
+    .unwrap();
     assert!(is_tripped(&near, "search").await, "the four were counted");
 }
 
@@ -111,14 +120,22 @@ async fn a_quorum_of_replicas_that_live_no_more_is_that_of_those_who_do() {
     shop.report(summary("here"), Duration::from_mins(1))
         .await
         .unwrap();
-    shop.count(&replica("here"), 2, vec![count("search", 0, 9, rule(5))])
-        .await
-        .unwrap();
+    shop.count(
+        &replica("here"),
+        quorum(2),
+        vec![count("search", 0, 9, rule(5))],
+    )
+    .await
+    .unwrap();
     assert!(!is_tripped(&shop, "search").await, "one of two");
     // The server's clock is the real one.
     tokio::time::sleep(Duration::from_millis(400)).await;
-    shop.count(&replica("here"), 2, vec![count("search", 0, 1, rule(5))])
-        .await
-        .unwrap();
+    shop.count(
+        &replica("here"),
+        quorum(2),
+        vec![count("search", 0, 1, rule(5))],
+    )
+    .await
+    .unwrap();
     assert!(is_tripped(&shop, "search").await, "one of one");
 }

@@ -6,7 +6,8 @@ use brownout_registry::fleet::{Changes, FleetStore, Message, Outcome, StoreError
 use tokio::time::timeout;
 
 use crate::support::{
-    Server, change, count, flag, ids, kind, replica, rule, said, stack, store, summary, written,
+    Server, change, count, flag, ids, kind, quorum, replica, rule, said, stack, store, summary,
+    written,
 };
 
 /// A key of the namespace that is of a type of its own.
@@ -28,7 +29,11 @@ async fn a_state_of_another_type_is_damage_to_everything_and_named() {
     spoil(&server, "{shop}:meta");
     let write = shop.write(vec![stack(flag("search"), None, &[1])]).await;
     let counted = shop
-        .count(&replica("one"), 1, vec![count("search", 1, 1, rule(9))])
+        .count(
+            &replica("one"),
+            quorum(1),
+            vec![count("search", 1, 1, rule(9))],
+        )
         .await;
     let reported = shop.report(summary("one"), Duration::from_secs(9)).await;
     for result in [
@@ -167,7 +172,7 @@ async fn a_value_that_cannot_be_read_is_told_and_the_others_count() {
         assert_eq!(server.run(&["GET", "{shop}:o:flag:search"]), held);
         written_anew(&server, "t:search", value);
         let counts = vec![count("search", 0, 5, rule(5))];
-        let counted = shop.count(&replica("one"), 1, counts).await;
+        let counted = shop.count(&replica("one"), quorum(1), counts).await;
         assert_eq!(kind(&counted), expected, "{value:.40}");
         assert!(server.run(&["GET", "{shop}:t:search"]).contains(value));
         server.run(&["DEL", "{shop}:t:search"]);
@@ -232,7 +237,7 @@ async fn a_flag_whose_counts_are_damaged_keeps_no_other_from_being_counted() {
         count("broken", 0, 5, rule(5)),
         count("last", 0, 5, rule(5)),
     ];
-    let counted = shop.count(&replica("one"), 1, counts).await;
+    let counted = shop.count(&replica("one"), quorum(1), counts).await;
     assert_eq!(kind(&counted), StoreErrorKind::Damaged);
     assert!(said(counted).contains("{shop}:t:broken"));
     let picture = shop.picture().await.unwrap();
@@ -261,7 +266,7 @@ async fn a_window_with_garbage_in_it_keeps_no_other_from_being_counted() {
             count("broken", 0, 5, rule(5)),
             count("last", 0, 5, rule(5)),
         ];
-        let counted = shop.count(&replica("one"), 1, counts).await;
+        let counted = shop.count(&replica("one"), quorum(1), counts).await;
         assert_eq!(kind(&counted), StoreErrorKind::Damaged, "{counted:?}");
         assert!(said(counted).contains("{shop}:w:broken"));
         let picture = shop.picture().await.unwrap();
@@ -338,7 +343,9 @@ async fn all_keys_are_of_the_namespace_and_all_have_an_end() {
         count("tripped", 3, 5, rule(5)),
         count("counted", 3, 2, rule(5)),
     ];
-    shop.count(&replica("one"), 1, counts).await.unwrap();
+    shop.count(&replica("one"), quorum(1), counts)
+        .await
+        .unwrap();
     shop.subscribe(&replica("one")).await.unwrap();
     let keys = server.run(&["KEYS", "*"]);
     let keys: Vec<&str> = keys

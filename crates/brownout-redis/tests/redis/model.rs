@@ -11,7 +11,7 @@ use brownout_registry::fleet::{
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::support::{Server, count, flag, replica, rule, stack, store, summary};
+use crate::support::{Server, count, flag, quorum, replica, rule, stack, store, summary};
 
 const FLAGS: [&str; 3] = ["first", "second", "third"];
 const REPLICAS: [&str; 3] = ["one", "two", "three"];
@@ -91,7 +91,7 @@ impl<S: FleetStore> Side<S> {
                     .map(|&(flag, successes, failures)| counted(flag, successes, failures));
                 let replica = replica(REPLICAS[*number]);
                 self.store
-                    .count(&replica, 2, counts.collect())
+                    .count(&replica, quorum(2), counts.collect())
                     .await
                     .unwrap();
                 Vec::new()

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
-    Cable, PATIENCE, Server, change, count, flag, hasty, ids, kind, replica, rule, soon, stack,
-    store, summary, written,
+    Cable, PATIENCE, Server, change, count, flag, hasty, ids, kind, quorum, replica, rule, soon,
+    stack, store, summary, written,
 };
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_server_that_stands_still_is_given_up_in_time_and_does_nothing_later()
     );
     assert!(begun.elapsed() < PATIENCE, "it may take 400 ms");
     let counts = vec![count("late", 0, 1_000, rule(1))];
-    let counted = shop.count(&replica("one"), 1, counts).await;
+    let counted = shop.count(&replica("one"), quorum(1), counts).await;
     assert_eq!(kind(&counted), StoreErrorKind::TimedOut);
     let told = timeout(PATIENCE, changes.next()).await;
     assert_eq!(kind(&told.expect("it finds out")), StoreErrorKind::TimedOut);

@@ -6,7 +6,9 @@ use brownout_redis::RedisStore;
 use brownout_registry::fleet::{FleetStore, StoreErrorKind};
 use brownout_testing::fleet::conforms;
 
-use crate::support::{Server, builder, count, flag, kind, replica, rule, said, stack, summary};
+use crate::support::{
+    Server, builder, count, flag, kind, quorum, replica, rule, said, stack, summary,
+};
 
 /// The rules that the crate's documentation gives, word for word, for a namespace.
 fn documented(namespace: &str) -> Vec<String> {
@@ -44,10 +46,10 @@ async fn everything(store: &RedisStore) -> Result<(), brownout_registry::fleet::
         .write(vec![stack(flag("search"), Some(version), &[1])])
         .await?;
     store
-        .count(&one, 1, vec![count("search", 5, 5, rule(9))])
+        .count(&one, quorum(1), vec![count("search", 5, 5, rule(9))])
         .await?;
     store
-        .count(&one, 1, vec![count("search", 5, 5, rule(9))])
+        .count(&one, quorum(1), vec![count("search", 5, 5, rule(9))])
         .await?;
     store.replicas().await?;
     store.ping(&one, 7).await

@@ -23,6 +23,8 @@ pub(super) struct Contact {
 struct State {
     /// Withdrawn when the fleet is left.
     reporter: Option<Reporter>,
+    /// Since when it has been in touch.
+    since: Option<Instant>,
     /// When the replica last knew that it holds what the store does.
     synchronised: Option<Instant>,
     /// Why it does not, since it does not.
@@ -33,26 +35,36 @@ struct State {
     mourned: BTreeSet<StoreErrorKind>,
     /// Whether it ever was in touch.
     found: bool,
-    /// Of what damage the log has been told.
-    told: BTreeSet<StoreErrorKind>,
     /// What the store does not do although it is there, and why.
     refused: BTreeMap<StoreOp, StoreErrorKind>,
-    /// Of which of these reasons the log has been told since it last did all.
-    complained: BTreeSet<StoreErrorKind>,
+    /// Of what damage and refusals the log has been told since the store was last lost, and when they last were there.
+    told: BTreeMap<StoreErrorKind, Instant>,
+}
+
+/// What was away for so long is news when it comes again: damage and refusals that come and go are told once.
+const NEWS_AGAIN: Duration = Duration::from_mins(10);
+
+impl State {
+    /// Whether the log has not been told of that lately.
+    fn is_news(&mut self, kind: StoreErrorKind) -> bool {
+        let now = Instant::now();
+        let last = self.told.insert(kind, now);
+        last.is_none_or(|last| now >= last + NEWS_AGAIN)
+    }
 }
 
 impl Contact {
     pub(super) fn new(replica: String, reporter: Reporter) -> Self {
         let state = State {
             reporter: Some(reporter),
+            since: None,
             synchronised: None,
             trouble: None,
             damage: None,
             mourned: BTreeSet::new(),
             found: false,
-            told: BTreeSet::new(),
             refused: BTreeMap::new(),
-            complained: BTreeSet::new(),
+            told: BTreeMap::new(),
         };
         Self {
             replica,
@@ -78,15 +90,18 @@ impl Contact {
         let reporter = state.reporter.clone();
         drop(state);
         let first = !self.in_touch.send_replace(true);
-        if first {
-            // Whoever finds it refusing again will say so.
-            let mut state = self.lock();
-            state.refused.clear();
-            state.complained.clear();
-        }
-        if !first || reporter.is_none() {
+        let mut state = self.lock();
+        let Some(_here) = &state.reporter else {
+            drop(state);
+            // The fleet was left, perhaps just now.
+            self.in_touch.send_replace(false);
+            return;
+        };
+        if !first {
             return;
         }
+        state.since = Some(Instant::now());
+        drop(state);
         if let Some(reporter) = reporter
             && !damaged
         {
@@ -106,7 +121,12 @@ impl Contact {
         let age = self.age().as_secs();
         let mut state = self.lock();
         state.trouble = Some(error.kind());
-        let news = state.mourned.insert(error.kind()) && !state.complained.contains(&error.kind());
+        let news = state.mourned.insert(error.kind()) && !state.told.contains_key(&error.kind());
+        if state.since.take().is_some() {
+            // Whoever finds it refusing again will say so.
+            state.refused.clear();
+            state.told.clear();
+        }
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
@@ -125,13 +145,12 @@ impl Contact {
         }
     }
 
-    /// What could not be read of the store, if anything. Logged once for each reason.
+    /// What could not be read of the store, if anything. Logged once for each reason, until that was away for long.
     pub(super) fn damaged(&self, damage: Option<&StoreError>) {
         let mut state = self.lock();
         let kind = damage.map(StoreError::kind);
         let before = std::mem::replace(&mut state.damage, kind);
-        let complained = kind.is_some_and(|kind| state.complained.contains(&kind));
-        let news = kind.is_some_and(|kind| state.told.insert(kind)) && !complained;
+        let news = kind.is_some_and(|kind| state.is_news(kind));
         let refuses = !state.refused.is_empty();
         let reporter = state.reporter.clone();
         drop(state);
@@ -160,14 +179,12 @@ impl Contact {
     /// What is silent is left to the pings, which tell a store that is away from one that was slow once.
     pub(super) fn refuses(&self, op: StoreOp, error: &StoreError) {
         let kind = error.kind();
-        if !self.is_in_touch()
-            || matches!(kind, StoreErrorKind::Unreachable | StoreErrorKind::TimedOut)
-        {
+        if !self.is_in_touch() || error.is_silence() {
             return;
         }
         let mut state = self.lock();
         let before = state.refused.insert(op, kind);
-        let news = state.complained.insert(kind) && state.damage != Some(kind);
+        let news = state.is_news(kind);
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
@@ -190,7 +207,6 @@ impl Contact {
         if state.refused.remove(&op).is_none() || !state.refused.is_empty() {
             return;
         }
-        state.complained.clear();
         let damaged = state.damage.is_some();
         let reporter = state.reporter.clone();
         drop(state);
@@ -220,6 +236,12 @@ impl Contact {
 
     pub(super) fn is_in_touch(&self) -> bool {
         *self.in_touch.borrow()
+    }
+
+    /// For how long it has been in touch.
+    pub(super) fn lasts(&self) -> Duration {
+        let since = self.lock().since;
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(super) fn trouble(&self) -> Option<StoreErrorKind> {

@@ -34,6 +34,16 @@ pub struct Count {
     pub rule: Rule,
 }
 
+/// How many replicas must have had failures of a flag's calls before the fleet degrades it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quorum {
+    /// So many, at least 1.
+    pub replicas: u32,
+    /// Or all that live, where those are fewer: in an epoch that is at least so old. In a younger one not all of those
+    /// who live have told the store yet, so those who have are not counted.
+    pub fewer_after: Duration,
+}
+
 /// How one replica is, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {

@@ -93,6 +93,14 @@ impl StoreError {
         self.kind
     }
 
+    /// Whether nothing came back at all: the store is away, or slow.
+    pub(super) const fn is_silence(&self) -> bool {
+        matches!(
+            self.kind,
+            StoreErrorKind::Unreachable | StoreErrorKind::TimedOut
+        )
+    }
+
     /// **Private**: what the store, or the client, said.
     pub fn private_detail(&self) -> &str {
         &self.detail

@@ -120,8 +120,9 @@ impl FleetGuard {
 
 impl Drop for FleetGuard {
     fn drop(&mut self) {
-        self.tasks.abort();
+        // First, so that the end of the tasks is nothing to complain of.
         self.link.leave();
+        self.tasks.abort();
     }
 }
 
@@ -170,7 +171,7 @@ impl Fleet {
     pub fn view(&self) -> FleetView {
         let link = &self.link;
         let (live, replicas) = {
-            let seen = link.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = link.seen();
             (seen.live, seen.present(Instant::now()))
         };
         FleetView {

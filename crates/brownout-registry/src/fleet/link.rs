@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -32,7 +32,7 @@ pub(crate) struct Link {
     /// Asks for what the store has lost to be offered to it.
     pub(super) offer: Notify,
     /// What was last heard of the other replicas.
-    pub(super) seen: Mutex<Seen>,
+    seen: Mutex<Seen>,
     errors: [AtomicU64; StoreOp::ALL.len()],
 }
 
@@ -89,10 +89,23 @@ impl Link {
         self.random.jitter(interval, JITTER)
     }
 
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was heard of the other replicas.
+    pub(super) fn hears(&self, heard: Seen) {
+        let mut seen = self.seen();
+        if !self.desk.is_left() {
+            *seen = heard;
+        }
+    }
+
     pub(super) fn leave(&self) {
         self.contact.leave();
         self.desk.leave();
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
+        // After that: what is heard from now on is forgotten at once.
+        *self.seen() = Seen::default();
     }
 }
 

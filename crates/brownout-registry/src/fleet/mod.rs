@@ -157,7 +157,7 @@ mod tasks;
 mod values;
 mod view;
 
-pub use self::counted::{Count, Replicas, Rule, Sick, Summary};
+pub use self::counted::{Count, Quorum, Replicas, Rule, Sick, Summary};
 pub use self::error::{FleetError, StoreError, StoreErrorKind};
 pub use self::handle::{Fleet, FleetGuard};
 pub(crate) use self::link::Link;

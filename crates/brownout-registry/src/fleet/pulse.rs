@@ -1,7 +1,7 @@
 //! Telling the others how this replica is, and hearing how they are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
 
@@ -17,9 +17,6 @@ use crate::registry::Registry;
 use crate::report::{Report, Reporter, ReporterKind};
 use crate::vocab::{FeatureState, Status};
 
-/// Summaries outlast so many intervals: two may be lost.
-const OUTLASTS: u32 = 3;
-
 /// Opinions of others that are heeded here, by dependency.
 type Opinions = BTreeMap<Arc<str>, Reporter>;
 
@@ -33,7 +30,7 @@ pub(super) async fn keep<S: FleetStore>(link: Arc<Link>, store: Arc<S>) {
         };
         let summary = summary(&link, &registry);
         drop(registry);
-        let ttl = link.settings.report.saturating_mul(OUTLASTS);
+        let ttl = link.settings.outlasts();
         let reported = link.run(StoreOp::Report, store.report(summary, ttl)).await;
         tell(&link, StoreOp::Report, reported.as_ref().err());
         if reported.is_ok() {
@@ -98,7 +95,7 @@ fn summary(link: &Link, registry: &Registry) -> Summary {
 
 fn hear(link: &Link, replicas: Replicas) {
     let now = Instant::now();
-    let longest = link.settings.report.saturating_mul(OUTLASTS);
+    let longest = link.settings.outlasts();
     let view = |(summary, until): (Summary, StoreTime)| ReplicaView {
         summary: bounded(summary),
         // Others may report at other intervals, but what is garbage must not stay for ever.
@@ -113,7 +110,7 @@ fn hear(link: &Link, replicas: Replicas) {
         live: replicas.live,
         replicas: heard,
     };
-    *link.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    link.hears(seen);
 }
 
 /// The summary, without what no replica would say.
@@ -139,7 +136,7 @@ fn heed(link: &Link, registry: &Registry, opinions: &mut Opinions) {
             opinions.insert(dependency, reporter);
         }
     }
-    let ttl = link.settings.report.saturating_mul(OUTLASTS);
+    let ttl = link.settings.outlasts();
     for reporter in opinions.values() {
         let said = "most other replicas cannot use it";
         reporter.report(Report::degraded(said).ttl(ttl));
@@ -149,7 +146,7 @@ fn heed(link: &Link, registry: &Registry, opinions: &mut Opinions) {
 /// The dependencies that most of the others cannot use.
 fn most_say(link: &Link) -> BTreeSet<Arc<str>> {
     let others = {
-        let seen = link.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = link.seen();
         seen.present(Instant::now())
     };
     let others: Vec<_> = others

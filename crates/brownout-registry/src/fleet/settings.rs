@@ -63,6 +63,9 @@ pub enum JoinError {
 /// The longest and the shortest time of anything.
 const TIMES: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=DAY;
 
+/// Whoever waits to try a store again has done so by then.
+const RECONNECTED: Duration = Duration::from_secs(25);
+
 impl FleetSettings {
     /// The defaults, for the replica of this name. No other of the fleet may have it.
     pub const fn new(replica: ReplicaId) -> Self {
@@ -110,6 +113,9 @@ impl FleetSettings {
 
     /// How many replicas must have had failures before the fleet degrades a flag, at least one; or all that live, where
     /// those are fewer. Default 2.
+    ///
+    /// Who lives is known once all have had the time to say so: 25 s and three [`report`](Self::report)s after this
+    /// replica has reached the store, or the store has begun anew. Until then it takes as many as this says.
     pub const fn quorum(mut self, replicas: u32) -> Self {
         self.quorum = replicas;
         self
@@ -120,6 +126,16 @@ impl FleetSettings {
     pub const fn opinions(mut self, heeded: bool) -> Self {
         self.opinions = heeded;
         self
+    }
+
+    /// How long a summary counts: two of them may be lost.
+    pub(super) fn outlasts(&self) -> Duration {
+        self.report.saturating_mul(3)
+    }
+
+    /// How long it takes at most until all who live have said so, after all of them have lost the store or its data.
+    pub(super) fn all_are_heard(&self) -> Duration {
+        RECONNECTED.saturating_add(self.outlasts())
     }
 
     pub(super) fn validated(self) -> Result<Self, JoinError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::counted::{Count, Replicas, Summary};
+use super::counted::{Count, Quorum, Replicas, Summary};
 use super::error::StoreError;
 use super::pushed::{Message, Outcome, Picture, StackWrite};
 use super::values::ReplicaId;
@@ -60,16 +60,18 @@ pub trait FleetStore: Send + Sync + 'static {
     ///
     /// - at least `rule.errors` calls have failed,
     /// - they are at least `rule.min_ratio_ppb` billionths of all calls, and
-    /// - at least `quorum` replicas have had failures, or as many as live, where those are fewer.
+    /// - at least `quorum.replicas` have had failures; or all that live, where those are fewer and the epoch is at least
+    ///   `quorum.fewer_after` old.
     ///
-    /// A replica lives while its [`report`](Self::report) lasts. Outcomes that come while the flag is tripped count for
+    /// A replica lives while its [`report`](Self::report) lasts. Where none does, nothing is known of who lives, and the
+    /// quorum is as many as it says. Outcomes that come while the flag is tripped count for
     /// nothing, and a trip clears the flag's counts.
     ///
     /// [`limits::COUNTS`]: super::limits::COUNTS
     fn count(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: Vec<Count>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 

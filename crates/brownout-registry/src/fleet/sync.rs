@@ -67,9 +67,20 @@ struct Due {
     /// draws is at once, for all replicas.
     doubted: bool,
     ping: Instant,
-    /// A canary that has not come back, and until when it has to.
-    canary: Option<(u64, Instant)>,
+    canary: Option<Canary>,
 }
+
+/// A message to ourselves that has not come back.
+struct Canary {
+    number: u64,
+    /// When it has to be back.
+    until: Instant,
+    /// How many others have come since.
+    overtaken: u32,
+}
+
+/// So many messages may lie between a canary and us when its time is over: more than any store keeps for a subscriber.
+const BACKLOG: u32 = 10_000;
 
 /// One subscription, to its end.
 async fn subscribed<S: FleetStore>(
@@ -99,17 +110,23 @@ async fn subscribed<S: FleetStore>(
             Next::Told(told) => {
                 let told = told.inspect_err(|_| link.failed(StoreOp::Changes))?;
                 due.told(link, told, Instant::now());
+                if due.is_late(|canary| canary.overtaken > BACKLOG) {
+                    return Err(deaf(link));
+                }
             }
             Next::Doubt => due.repair = Instant::now(),
             // No message waits, so the canary is not among those.
-            Next::Time if due.is_deaf() => {
-                link.failed(StoreOp::Changes);
-                let detail = "changes: the subscription has gone deaf; a message to ourselves has not come back";
-                return Err(StoreError::new(StoreErrorKind::Unreachable, detail));
-            }
+            Next::Time if due.is_late(|_| true) => return Err(deaf(link)),
             Next::Time => {}
         }
     }
+}
+
+fn deaf(link: &Link) -> StoreError {
+    link.failed(StoreOp::Changes);
+    let detail =
+        "changes: the subscription has gone deaf; a message to ourselves has not come back";
+    StoreError::new(StoreErrorKind::Unreachable, detail)
 }
 
 /// Compares everything with the store. Says when to do so again.
@@ -141,17 +158,23 @@ async fn next(link: &Link, changes: &mut impl Changes, due: Instant) -> Next {
 
 impl Due {
     fn next(&self) -> Instant {
-        let canary = self.canary.map(|(_, until)| until);
+        let canary = self.canary.as_ref().map(|canary| canary.until);
         let first = self.repair.min(self.ping);
         canary.map_or(first, |until| until.min(first))
     }
 
-    fn is_deaf(&self) -> bool {
-        self.canary
-            .is_some_and(|(_, until)| until <= Instant::now())
+    /// Whether a canary is overdue, of which that holds too.
+    fn is_late(&self, holds: impl FnOnce(&Canary) -> bool) -> bool {
+        let canary = self.canary.as_ref();
+        canary.is_some_and(|canary| canary.until <= Instant::now() && holds(canary))
     }
 
     fn told(&mut self, link: &Link, message: Message, now: Instant) {
+        if let Some(canary) = &mut self.canary
+            && canary.until <= now
+        {
+            canary.overtaken += 1;
+        }
         match message {
             Message::Changed {
                 version,
@@ -167,8 +190,9 @@ impl Due {
                     self.doubt(link, now);
                 }
             }
-            Message::Canary(canary) => {
-                if self.canary.is_some_and(|(sent, _)| sent == canary) {
+            Message::Canary(number) => {
+                let sent = self.canary.as_ref();
+                if sent.is_some_and(|sent| sent.number == number) {
                     self.canary = None;
                     link.contact.heard();
                 }
@@ -192,11 +216,16 @@ impl Due {
     }
 
     async fn ping<S: FleetStore>(&mut self, link: &Link, store: &S) -> Result<(), StoreError> {
-        let canary = link.random.next_u64();
-        let ping = store.ping(&link.settings.replica, canary);
+        let number = link.random.next_u64();
+        let ping = store.ping(&link.settings.replica, number);
         link.run(StoreOp::Ping, ping).await?;
         let now = Instant::now();
-        self.canary = Some((canary, now + link.settings.timeout));
+        self.canary = Some(Canary {
+            number,
+            until: now + link.settings.timeout,
+            // Of one that was missing when this was sent, what has come since counts on.
+            overtaken: self.canary.take().map_or(0, |missing| missing.overtaken),
+        });
         self.ping = now + link.jitter(link.settings.ping).max(link.settings.timeout);
         Ok(())
     }

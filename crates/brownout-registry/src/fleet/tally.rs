@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::counted::Count;
+use super::counted::{Count, Quorum};
 use super::link::Link;
 use super::op::StoreOp;
 use super::store::FleetStore;
@@ -28,20 +29,41 @@ pub(super) async fn keep<S: FleetStore>(link: Arc<Link>, store: Arc<S>) {
         let Some(counts) = news(&link, &mut totals) else {
             return;
         };
-        if link.contact.is_in_touch() {
+        if link.contact.is_in_touch() && !counts.is_empty() {
             send(&link, &*store, counts).await;
         }
     }
 }
 
 async fn send<S: FleetStore>(link: &Link, store: &S, mut counts: Vec<Count>) {
+    let quorum = quorum(link);
+    let mut trouble = None;
     while !counts.is_empty() {
         let part = counts.drain(..counts.len().min(limits::COUNTS)).collect();
-        let count = store.count(&link.settings.replica, link.settings.quorum, part);
-        match link.run(StoreOp::Count, count).await {
-            Ok(()) => link.contact.does(StoreOp::Count),
-            Err(error) => return link.contact.refuses(StoreOp::Count, &error),
+        let count = store.count(&link.settings.replica, quorum, part);
+        // What is wrong with one flag keeps those of the next part from nothing; a store that is silent does.
+        if let Err(error) = link.run(StoreOp::Count, count).await {
+            let silent = error.is_silence();
+            trouble.get_or_insert(error);
+            if silent {
+                break;
+            }
         }
+    }
+    match trouble {
+        Some(error) => link.contact.refuses(StoreOp::Count, &error),
+        None => link.contact.does(StoreOp::Count),
+    }
+}
+
+/// As many as are set; or all that live, where those are fewer and everybody has had the time to be heard, here and at the
+/// store.
+fn quorum(link: &Link) -> Quorum {
+    let settled = link.settings.all_are_heard();
+    let is_settled = link.contact.lasts() >= settled;
+    Quorum {
+        replicas: link.settings.quorum,
+        fewer_after: if is_settled { settled } else { Duration::MAX },
     }
 }
 

@@ -1,27 +1,19 @@
 //! The tasks of one replica, kept alive together.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::{Id, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::error::{StoreError, StoreErrorKind};
 use super::link::Link;
 use super::orders::{self, Command};
+use super::race::first;
 use super::store::FleetStore;
 use super::{pulse, sync, tally};
 use crate::caught::{caught, discard};
-
-#[derive(Debug, Clone, Copy)]
-enum Task {
-    Sync,
-    Orders,
-    Tally,
-    Pulse,
-}
 
 /// A store whose code has panicked may do so again at once.
 const AFTER_PANIC: Duration = Duration::from_secs(15);
@@ -53,32 +45,42 @@ pub(super) async fn run<S: FleetStore>(
 ) {
     let _ended = Ended(Arc::clone(&link));
     let commands = Arc::new(Mutex::new(commands));
-    let mut tasks = JoinSet::new();
-    let mut names: HashMap<Id, Task> = HashMap::new();
-    let start = |tasks: &mut JoinSet<()>, names: &mut HashMap<Id, Task>, task: Task| {
-        let (link, store) = (Arc::clone(&link), Arc::clone(&store));
-        let started = match task {
-            Task::Sync => tasks.spawn(sync::keep(link, store)),
-            Task::Orders => tasks.spawn(orders::keep(link, store, Arc::clone(&commands))),
-            Task::Tally => tasks.spawn(tally::keep(link, store)),
-            Task::Pulse => tasks.spawn(pulse::keep(link, store)),
+    let both = || (Arc::clone(&link), Arc::clone(&store));
+    let sync = kept(&link, || {
+        let (link, store) = both();
+        sync::keep(link, store)
+    });
+    let orders = kept(&link, || {
+        let (link, store) = both();
+        orders::keep(link, store, Arc::clone(&commands))
+    });
+    let tally = kept(&link, || {
+        let (link, store) = both();
+        tally::keep(link, store)
+    });
+    let pulse = kept(&link, || {
+        let (link, store) = both();
+        pulse::keep(link, store)
+    });
+    // One that ends has found that the registry is gone.
+    first(first(sync, orders), first(tally, pulse)).await;
+}
+
+/// Runs a task to its end, and anew a while after it has panicked. Dropping this ends it.
+async fn kept<F>(link: &Link, start: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut task = JoinSet::new();
+        task.spawn(start());
+        let Some(Err(error)) = task.join_next().await else {
+            return;
         };
-        names.insert(started.id(), task);
-    };
-    for task in [Task::Sync, Task::Orders, Task::Tally, Task::Pulse] {
-        start(&mut tasks, &mut names, task);
-    }
-    while let Some(ended) = tasks.join_next_with_id().await {
-        // One that ends has found that the registry is gone.
-        let Err(error) = ended else { return };
-        let task = names.remove(&error.id());
         if let Ok(payload) = error.try_into_panic() {
             discard(payload);
         }
         link.contact.lost(&panicked());
         sleep(link.jitter(AFTER_PANIC)).await;
-        if let Some(task) = task {
-            start(&mut tasks, &mut names, task);
-        }
     }
 }

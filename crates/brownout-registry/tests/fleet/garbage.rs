@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Change, Message, Picture, Replicas, Sick, StoreTime, Trip, Version, limits,
+    Change, Message, Picture, Replicas, Sick, StoreErrorKind, StoreTime, Trip, Version, limits,
 };
 use brownout_registry::{DegradationLevel, FeatureState, Order, OverrideValue, Status, Target};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
 
-use super::common::{SECOND, registry, settings, soon, target};
+use super::common::{Calls, SECOND, registry, settings, soon, target};
 use super::says::{Says, entry, joined, says, stack, summary};
 
 #[tokio::test(start_paused = true)]
@@ -124,6 +124,21 @@ async fn a_flood_of_messages_lets_others_run() {
     assert_eq!(registry.level(), DegradationLevel::Full);
     drop(guard);
     sleep(SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_messages_does_not_hide_that_our_own_is_missing() {
+    let (_registry, guard, _say) = joined(Picture::default(), true);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(guard.fleet().view().trouble, None, "it may come yet");
+    advance(SECOND * 3).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let trouble = guard.fleet().view().trouble;
+    assert_eq!(trouble, Some(StoreErrorKind::Unreachable));
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,4 +268,28 @@ async fn one_that_a_store_does_not_take_back_keeps_it_from_no_other() {
     say.send(Message::Missed(None)).unwrap();
     sleep(SECOND * 4).await;
     assert_eq!(written.load(Ordering::Relaxed), 199);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flag_whose_counts_are_damaged_keeps_no_later_one_from_being_counted() {
+    let (say, messages) = mpsc::unbounded_channel();
+    let store = Says {
+        damaged: Some("flag-0000"),
+        ..says(say, messages)
+    };
+    let counted = Arc::clone(&store.counted);
+    let registry = registry(1);
+    let guard = registry.join_fleet(store, settings("one")).unwrap();
+    let flags: Vec<_> = (0..limits::COUNTS * 3)
+        .map(|n| Calls::of(&registry, &format!("flag-{n:04}")))
+        .collect();
+    sleep(SECOND * 3).await;
+    for calls in &flags {
+        calls.fail(1);
+    }
+    sleep(SECOND * 2).await;
+    let counted = counted.lock().unwrap().len();
+    assert_eq!(counted, limits::COUNTS * 2, "all parts but the first");
+    let trouble = guard.fleet().view().trouble;
+    assert_eq!(trouble, Some(StoreErrorKind::Damaged), "and it is told");
 }

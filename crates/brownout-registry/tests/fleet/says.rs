@@ -1,12 +1,13 @@
 //! A store that says what it was given to say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Replicas, Stack, StackEntry,
-    StackWrite, StoreError, StoreTime, Summary, Version,
+    Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Replicas, Stack,
+    StackEntry, StackWrite, StoreError, StoreErrorKind, StoreTime, Summary, Version,
 };
 use brownout_registry::{
     DegradationLevel, FleetOverrideId, OverrideValue, Registry, SystemHealth, Target,
@@ -30,6 +31,10 @@ pub(crate) struct Says {
     pub(crate) refuses: Option<Target>,
     pub(crate) written: Arc<AtomicU64>,
     pub(crate) replicas: Replicas,
+    /// The flag whose counts are damaged: whatever comes together with them fails.
+    pub(crate) damaged: Option<&'static str>,
+    /// What has been counted.
+    pub(crate) counted: Arc<std::sync::Mutex<BTreeSet<Arc<str>>>>,
 }
 
 pub(crate) struct SaysChanges {
@@ -94,7 +99,13 @@ impl FleetStore for Says {
         Ok(writes.into_iter().map(outcome).collect())
     }
 
-    async fn count(&self, _: &ReplicaId, _: u32, _: Vec<Count>) -> Result<(), StoreError> {
+    async fn count(&self, _: &ReplicaId, _: Quorum, counts: Vec<Count>) -> Result<(), StoreError> {
+        let flags = counts.iter().map(|count| &count.flag);
+        if flags.clone().any(|flag| Some(&**flag) == self.damaged) {
+            let detail = "its counts are of another type";
+            return Err(StoreError::new(StoreErrorKind::Damaged, detail));
+        }
+        self.counted.lock().unwrap().extend(flags.cloned());
         Ok(())
     }
 
@@ -127,6 +138,8 @@ pub(crate) fn says(
         refuses: None,
         written: Arc::default(),
         replicas: Replicas::default(),
+        damaged: None,
+        counted: Arc::default(),
     }
 }
 

@@ -10,6 +10,9 @@ use super::common::{Calls, Replica, SECOND, fleet, registry, settings, soon};
 /// Longer than a flush.
 const FLUSH: std::time::Duration = std::time::Duration::from_millis(1_500);
 
+/// Longer than it takes until everybody who lives is known to live.
+const SETTLED: std::time::Duration = std::time::Duration::from_mins(1);
+
 fn tripped(replica: &Replica) -> bool {
     replica.trip("search").get().is_some()
 }
@@ -67,10 +70,57 @@ async fn one_replica_of_forty_alone_trips_nobody_and_one_alone_in_its_fleet_does
 
     let (_server, [alone]) = fleet().await;
     let calls = Calls::of(&alone.registry, "search");
-    sleep(SECOND * 3).await;
+    sleep(SETTLED).await;
     calls.fail(5);
     sleep(FLUSH).await;
     assert!(tripped(&alone));
+}
+
+/// A replica of a fleet that has just begun, or whose store has just come back, cannot know that it is alone.
+#[tokio::test(start_paused = true)]
+async fn who_has_not_been_heard_of_yet_is_nobody_who_is_gone() {
+    let (server, [one, other, third]) = fleet().await;
+    let calls = Calls::of(&one.registry, "search");
+    // One replica, with its own errors, over and over, whatever becomes of the store meanwhile.
+    let fails_alone = async |seconds: u32| {
+        for _ in 0..seconds {
+            calls.fail(1_000);
+            sleep(SECOND).await;
+            assert!(
+                !tripped(&one) && !tripped(&third),
+                "one of three is no quorum"
+            );
+        }
+    };
+    fails_alone(20).await;
+    // Its summaries are gone as well.
+    server.flush();
+    fails_alone(60).await;
+    // All lose the store for longer than summaries last, and one is back before the others.
+    for replica in [&one, &other, &third] {
+        replica.faults.all(Fault::Fail(StoreErrorKind::Unreachable));
+    }
+    fails_alone(60).await;
+    one.faults.all(Fault::None);
+    fails_alone(20).await;
+    other.faults.all(Fault::None);
+    third.faults.all(Fault::None);
+    fails_alone(60).await;
+    // It is started anew from what it held before anybody had told it of himself.
+    server.flush();
+    let empty = server.save();
+    fails_alone(60).await;
+    server.restore(&empty);
+    for replica in [&one, &other, &third] {
+        replica.faults.cut();
+    }
+    fails_alone(60).await;
+    // A second one makes the quorum, as ever.
+    let others = Calls::of(&other.registry, "search");
+    sleep(FLUSH).await;
+    others.fail(1);
+    sleep(FLUSH).await;
+    assert!(tripped(&one) && tripped(&third));
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +169,7 @@ async fn what_was_counted_before_joining_is_nobodys_concern() {
     let calls = Calls::of(&registry, "search");
     calls.fail(100);
     let alone = Replica::join_as(&server, registry, settings("alone"));
-    sleep(SECOND * 20).await;
+    sleep(SETTLED).await;
     assert!(!tripped(&alone));
     calls.fail(5);
     sleep(FLUSH).await;
@@ -172,7 +222,7 @@ async fn a_part_that_panics_when_the_fleet_asks_for_its_counts_hides_no_other() 
 async fn what_one_of_two_flags_of_a_name_has_counted_is_not_told_again_when_the_other_goes() {
     let (_server, [alone]) = fleet().await;
     let calls = ["search"; 2].map(|flag| Calls::of(&alone.registry, flag));
-    sleep(SECOND * 3).await;
+    sleep(SETTLED).await;
     for calls in &calls {
         calls.fail(2);
     }
@@ -190,7 +240,7 @@ async fn what_one_of_two_flags_of_a_name_has_counted_is_not_told_again_when_the_
 async fn a_trip_that_is_over_does_not_begin_again_by_a_picture_that_comes_late() {
     let (_server, [one]) = fleet().await;
     let calls = Calls::of(&one.registry, "search");
-    sleep(SECOND * 3).await;
+    sleep(SETTLED).await;
     calls.fail(5);
     sleep(FLUSH).await;
     let until = one.trip("search").get().unwrap().until;

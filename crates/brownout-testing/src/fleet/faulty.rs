@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Replicas, StackWrite,
+    Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Replicas, StackWrite,
     StoreError, StoreErrorKind, StoreOp, Summary,
 };
 use tokio::sync::watch;
@@ -216,7 +216,7 @@ impl<S: FleetStore> FleetStore for FaultyStore<S> {
     async fn count(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: Vec<Count>,
     ) -> Result<(), StoreError> {
         let run = self.inner.count(replica, quorum, counts);

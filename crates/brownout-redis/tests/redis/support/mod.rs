@@ -11,7 +11,7 @@ pub(crate) use self::fake::{Fake, bulk, hello};
 pub(crate) use self::member::{Member, until};
 pub(crate) use self::server::{Server, program};
 pub(crate) use self::values::{
-    change, count, flag, ids, kind, replica, rule, said, stack, summary, written,
+    change, count, flag, ids, kind, quorum, replica, rule, said, stack, summary, written,
 };
 
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Rule, StackEntry,
-    StackWrite, StoreError, StoreErrorKind, StoreTime, Summary, Version,
+    Change, Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Rule,
+    StackEntry, StackWrite, StoreError, StoreErrorKind, StoreTime, Summary, Version,
 };
 use brownout_registry::{
     DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, SystemHealth, Target,
@@ -15,6 +15,14 @@ const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn replica(name: &str) -> ReplicaId {
     ReplicaId::new(name).unwrap()
+}
+
+/// So many, or all that live, however young the epoch is.
+pub(crate) fn quorum(replicas: u32) -> Quorum {
+    Quorum {
+        replicas,
+        fewer_after: Duration::ZERO,
+    }
 }
 
 pub(crate) fn flag(name: &str) -> Target {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::fleet::counted::{Count, Replicas, Rule, Summary};
+use crate::fleet::counted::{Count, Quorum, Replicas, Rule, Summary};
 use crate::fleet::pushed::{Change, Message, Outcome, Picture, Stack, StackWrite, Trip};
 use crate::fleet::values::{ReplicaId, StoreTime, Version, limits};
 use crate::overrides::Target;
@@ -11,6 +11,8 @@ use crate::overrides::Target;
 #[derive(Clone)]
 pub(super) struct Data {
     version: Version,
+    /// When its epoch began.
+    begun: StoreTime,
     stacks: BTreeMap<Target, Stack>,
     trips: BTreeMap<Arc<str>, StoreTime>,
     /// By flag and the length of a sub-bucket: a rule that changes begins anew.
@@ -31,9 +33,10 @@ struct Bucket {
 const BUCKETS: u64 = 12;
 
 impl Data {
-    pub(super) fn new(epoch: u64) -> Self {
+    pub(super) fn new(epoch: u64, begun: StoreTime) -> Self {
         Self {
             version: Version { epoch, revision: 0 },
+            begun,
             stacks: BTreeMap::new(),
             trips: BTreeMap::new(),
             windows: BTreeMap::new(),
@@ -101,7 +104,7 @@ impl Data {
     pub(super) fn count(
         &mut self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: Vec<Count>,
         now: StoreTime,
     ) -> Option<Message> {
@@ -139,12 +142,12 @@ impl Data {
     fn is_too_much(
         &mut self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         count: &Count,
         now: StoreTime,
     ) -> bool {
         let length = bucket_length(&count.rule);
-        let quorum = usize::try_from(quorum.min(self.live())).unwrap_or(usize::MAX);
+        let quorum = usize::try_from(self.needed(quorum, now)).unwrap_or(usize::MAX);
         let window = self
             .windows
             .entry((Arc::clone(&count.flag), length))
@@ -162,6 +165,15 @@ impl Data {
         failures >= u64::from(count.rule.errors)
             && share >= u128::from(calls) * u128::from(count.rule.min_ratio_ppb)
             && failing.len() >= quorum
+    }
+
+    /// How many replicas must have had failures.
+    fn needed(&self, quorum: Quorum, now: StoreTime) -> u32 {
+        let live = self.live();
+        if live == 0 || now.since(self.begun) < quorum.fewer_after {
+            return quorum.replicas;
+        }
+        quorum.replicas.min(live)
     }
 
     fn live(&self) -> u32 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::counted::{Count, Replicas, Summary};
+use super::counted::{Count, Quorum, Replicas, Summary};
 use super::error::StoreError;
 use super::pushed::{Message, Outcome, Picture, StackWrite};
 use super::store::FleetStore;
@@ -68,7 +68,7 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         let held = Held {
-            data: Data::new(1),
+            data: Data::new(1, StoreTime(BEGINNING)),
             ring: Ring::default(),
             epoch: 1,
             ahead: Duration::ZERO,
@@ -86,7 +86,7 @@ impl MemoryStore {
     pub fn flush(&self) {
         let mut held = self.server.lock();
         held.epoch += 1;
-        held.data = Data::new(held.epoch);
+        held.data = Data::new(held.epoch, self.server.now(&held));
     }
 
     /// What it holds, to be [restored](Self::restore).
@@ -109,7 +109,7 @@ impl MemoryStore {
     fn change<R>(&self, change: impl FnOnce(&mut Data, StoreTime) -> (R, Option<Message>)) -> R {
         let mut held = self.server.lock();
         // Read under the lock, so that time goes forward from one change to the next.
-        let now = StoreTime(BEGINNING).after(self.server.origin.elapsed() + held.ahead);
+        let now = self.server.now(&held);
         held.data.expire(now);
         let (result, message) = change(&mut held.data, now);
         let tells = message.is_some();
@@ -142,7 +142,7 @@ impl FleetStore for MemoryStore {
     async fn count(
         &self,
         replica: &ReplicaId,
-        quorum: u32,
+        quorum: Quorum,
         counts: Vec<Count>,
     ) -> Result<(), StoreError> {
         self.change(|data, now| ((), data.count(replica, quorum, counts, now)));
@@ -167,6 +167,10 @@ impl FleetStore for MemoryStore {
 }
 
 impl Server {
+    fn now(&self, held: &Held) -> StoreTime {
+        StoreTime(BEGINNING).after(self.origin.elapsed() + held.ahead)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

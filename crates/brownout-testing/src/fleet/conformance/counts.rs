@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use brownout_registry::fleet::{Change, FleetStore, Rule};
+use brownout_registry::fleet::{Change, FleetStore, Quorum, Rule};
 use tokio::time::sleep;
 
 use super::rig::{
-    Rig, alive, change, count, counted, done, is_tripped, nothing_is_told, picture, replica, rule,
-    subscribe,
+    Rig, alive, change, count, counted, done, is_tripped, nothing_is_told, picture, quorum,
+    replica, rule, subscribe,
 };
 
 pub(super) async fn a_flag_is_tripped_at_the_number_of_errors<S: FleetStore>(
@@ -83,6 +83,51 @@ pub(super) async fn one_replica_alone_trips_nothing_unless_it_is_alone<S: FleetS
     assert!(
         is_tripped(&alone, "search").await,
         "of one that lives, one is the quorum"
+    );
+}
+
+pub(super) async fn who_has_not_been_heard_of_yet_may_live<S: FleetStore>(
+    rig: &Rig<impl AsyncFn(&str) -> S>,
+) {
+    let nobody = rig.store().await;
+    counted(&nobody, "one", 2, count("search", 0, 9, rule(5))).await;
+    assert!(
+        !is_tripped(&nobody, "search").await,
+        "nobody has reported, so one may be one of many"
+    );
+    counted(&nobody, "other", 2, count("search", 0, 1, rule(5))).await;
+    assert!(
+        is_tripped(&nobody, "search").await,
+        "two are two all the same"
+    );
+
+    let store = rig.store().await;
+    alive(&store, &["one"]).await;
+    picture(&store).await;
+    let settled = Quorum {
+        fewer_after: Duration::from_millis(600),
+        ..quorum(2)
+    };
+    let fails = async || {
+        let counts = vec![count("search", 0, 9, rule(5))];
+        done("count", store.count(&replica("one"), settled, counts)).await;
+        is_tripped(&store, "search").await
+    };
+    assert!(
+        !fails().await,
+        "the epoch is too young to know that it is alone"
+    );
+    sleep(Duration::from_millis(700)).await;
+    assert!(fails().await, "it is the only one");
+    let never = Quorum {
+        fewer_after: Duration::MAX,
+        ..quorum(2)
+    };
+    let counts = vec![count("other", 0, 9, rule(5))];
+    done("count", store.count(&replica("one"), never, counts)).await;
+    assert!(
+        !is_tripped(&store, "other").await,
+        "no epoch is as old as that"
     );
 }
 
@@ -164,7 +209,7 @@ pub(super) async fn flags_are_counted_apart<S: FleetStore>(rig: &Rig<impl AsyncF
         count("second", 0, 4, rule(4)),
         count("third", 1 << 40, 3, rule(4)),
     ];
-    done("count", store.count(&replica("one"), 1, counts)).await;
+    done("count", store.count(&replica("one"), quorum(1), counts)).await;
     let tripped = picture(&store).await.trips;
     let tripped: Vec<_> = tripped.iter().map(|trip| &*trip.flag).collect();
     assert_eq!(tripped, ["second"]);

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    Change, Changes, Count, FleetStore, Message, Outcome, Picture, ReplicaId, Rule, StackEntry,
-    StackWrite, StoreError, StoreTime, Summary, Version,
+    Change, Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Rule,
+    StackEntry, StackWrite, StoreError, StoreTime, Summary, Version,
 };
 use brownout_registry::{
     DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, SystemHealth, Target,
@@ -206,8 +206,17 @@ pub(super) async fn alive(store: &impl FleetStore, names: &[&str]) {
     }
 }
 
+/// So many, or all that live, however young the epoch is.
+pub(super) fn quorum(replicas: u32) -> Quorum {
+    Quorum {
+        replicas,
+        fewer_after: Duration::ZERO,
+    }
+}
+
 /// Counts as a replica, with this quorum.
-pub(super) async fn counted(store: &impl FleetStore, name: &str, quorum: u32, one: Count) {
+pub(super) async fn counted(store: &impl FleetStore, name: &str, replicas: u32, one: Count) {
+    let quorum = quorum(replicas);
     done("count", store.count(&replica(name), quorum, vec![one])).await;
 }
 

@@ -11,7 +11,9 @@ use brownout::{
     flag::{Flag, Flags, Ticket},
     registry::{
         DegradationLevel, FeatureState, Order,
-        fleet::{Count, FleetGuard, FleetSettings, FleetStore, MemoryStore, ReplicaId, Rule},
+        fleet::{
+            Count, FleetGuard, FleetSettings, FleetStore, MemoryStore, Quorum, ReplicaId, Rule,
+        },
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::Config};
@@ -168,7 +170,11 @@ impl SideBySide {
                     },
                 };
                 let (store, _guard) = &self.fleet;
-                store.count(&elsewhere, 0, vec![count]).await.unwrap();
+                let quorum = Quorum {
+                    replicas: 1,
+                    fewer_after: Duration::ZERO,
+                };
+                store.count(&elsewhere, quorum, vec![count]).await.unwrap();
                 arrive().await;
                 self.model.fleet_trips(ttl);
             }
