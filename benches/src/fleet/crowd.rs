@@ -6,8 +6,8 @@ use std::time::Duration;
 use brownout_redis::RedisChanges;
 use brownout_redis::RedisStore;
 use brownout_registry::fleet::{
-    Changes as _, FleetStore as _, Message, Outcome, ReplicaId, StackEntry, StackWrite, StoreError,
-    StoreTime, Version,
+    Changes as _, FleetStore as _, Message, Outcome, ReplicaId, StackEntry, StackWrite, Stamp,
+    StoreError, StoreTime, Version,
 };
 use brownout_registry::{FeatureState, FleetOverrideId, OverrideValue, Target};
 use tokio::task::JoinSet;
@@ -17,6 +17,9 @@ use super::store;
 
 /// So many connect at a time: all at once would wait for the server longer than a store does.
 const TOGETHER: usize = 64;
+
+/// All flips have the same tag: nobody else writes here.
+const TAG: u64 = 1;
 
 /// How long a flip is in force, longer than anything here takes.
 const KEEP: Duration = Duration::from_mins(10);
@@ -120,7 +123,8 @@ impl Flag {
         };
         let write = StackWrite {
             target: Target::Flag("recommendations".into()),
-            expected: self.version,
+            expected: self.version.map(|version| Stamp { version, tag: TAG }),
+            tag: TAG,
             entries: vec![entry],
             keep: KEEP,
         };

@@ -152,16 +152,11 @@ impl RedisStore {
     async fn write_stacks(&self, writes: &[StackWrite]) -> Result<Vec<Outcome>, RedisStoreError> {
         let mut arguments = vec![millis(STATE_KEPT), limits::VALUES.to_string()];
         for write in writes {
-            let expected = |of: fn(&Version) -> u64| {
-                let expected = write.expected.as_ref();
-                expected.map(|version| of(version).to_string())
-            };
             arguments.extend([
                 write.target.to_string(),
-                expected(|version| version.epoch).unwrap_or_default(),
-                expected(|version| version.revision).unwrap_or_default(),
+                write.expected.map(format::stamp).unwrap_or_default(),
                 millis(write.keep),
-                format::entries(&write.entries),
+                format::payload(write),
             ]);
         }
         let mut reply = self.script("write", &scripts::WRITE, &arguments).await?;

@@ -77,7 +77,7 @@ impl FleetStore for Careless {
         let stacks = self.0.picture().await?.stacks;
         for write in &mut writes {
             let present = stacks.iter().find(|stack| stack.target == write.target);
-            write.expected = present.map(|stack| stack.version);
+            write.expected = present.map(|stack| stack.stamp);
         }
         self.0.write(writes).await
     }

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_message_is_read_as_the_scripts_write_it() {
         let told =
-            message(b"1 1790000000000000 7 1790000000001\nt:search 1790000300001 \no:level 5 []");
+            message(b"1 1790000000000000 7 1790000000001\nt:search 1790000300001 \no:level 5 8 []");
         let Ok(Message::Changed {
             version,
             now,
@@ -112,8 +112,8 @@ mod tests {
         );
         let garbage: &[&[u8]] = &[
             b"", b"1", b"1 2", b"1 2 3", b"1 2 3 4", b"1 2 3 x\nt:a 5 ", b"hello", b"\xff", b"1 2 3 4\n",
-            b"1 2 3 4\nx:a 5 ", b"1 2 3 4\nt:a:b 5 ", b"1 2 3 4\no:flag:a 5 {", b"1 2 3 4\no:nothing 5 []",
-            b"-1 2 3 4\nt:a 5 ", b"1 2 3 4\no:flag:a 5 [{\"id\":1,\"value\":\"healthy\",\"actor\":\"a\",\"reason\":\"b\",\"set\":1,\"until\":2}]",
+            b"1 2 3 4\nx:a 5 ", b"1 2 3 4\nt:a:b 5 ", b"1 2 3 4\no:flag:a 5 8 {", b"1 2 3 4\no:flag:a 5 []", b"1 2 3 4\no:flag:a 5 x []", b"1 2 3 4\no:nothing 5 8 []",
+            b"-1 2 3 4\nt:a 5 ", b"1 2 3 4\no:flag:a 5 8 [{\"id\":1,\"value\":\"healthy\",\"actor\":\"a\",\"reason\":\"b\",\"set\":1,\"until\":2}]",
         ];
         for garbage in garbage {
             let told = message(garbage);

@@ -1,10 +1,11 @@
 //! How values and messages are written: format 1.
 //!
 //! A value begins with its format, the epoch and revision in which it was written, and its end; the scripts read and
-//! write that much. What follows, the entries of a stack, is JSON that scripts do not look into. Summaries have no version.
+//! write that much, and compare the tag of a stack. What follows, its entries, is JSON that scripts do not look into.
+//! Summaries have no version.
 //!
 //! ```text
-//! 1 <epoch> <revision> <until> [{"id":…,"value":"degraded","actor":…,"reason":…,"set":…,"until":…},…]
+//! 1 <epoch> <revision> <until> <tag> [{"id":…,"value":"degraded","actor":…,"reason":…,"set":…,"until":…},…]
 //! 1 <until> {"level":"full","health":"healthy","dependencies":3,"sick":[["payments","unhealthy"]],"flags":[]}
 //! ```
 //!
@@ -12,7 +13,7 @@
 //!
 //! ```text
 //! 1 <epoch> <revision> <now>
-//! o:flag:search <until> [{"id":…},…]
+//! o:flag:search <until> <tag> [{"id":…},…]
 //! t:search <until>
 //! ```
 
@@ -25,7 +26,7 @@ use std::str::{FromStr, SplitN};
 use crate::error::RedisStoreError;
 
 pub(crate) use self::message::{Canary, canary, message};
-pub(crate) use self::stack::{entries, value};
+pub(crate) use self::stack::{payload, stamp, value};
 pub(crate) use self::summary::{summary, summary_text};
 
 /// The format that this version writes.

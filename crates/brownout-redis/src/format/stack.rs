@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use brownout_registry::fleet::{Change, Stack, StackEntry, StoreTime, Trip, Version, limits};
+use brownout_registry::fleet::{
+    Change, Stack, StackEntry, StackWrite, Stamp, StoreTime, Trip, Version, limits,
+};
 use brownout_registry::{FleetOverrideId, OverrideValue, Target};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +23,8 @@ struct Entry<'a> {
     until: u64,
 }
 
-/// The entries of a stack, to be written.
-pub(crate) fn entries(entries: &[StackEntry]) -> String {
+/// What is written of a stack.
+pub(crate) fn payload(write: &StackWrite) -> String {
     let entry = |entry: &StackEntry| {
         let entry = Entry {
             id: entry.id.as_u64(),
@@ -34,8 +36,15 @@ pub(crate) fn entries(entries: &[StackEntry]) -> String {
         };
         serde_json::to_string(&entry).unwrap_or_default()
     };
-    let entries: Vec<String> = entries.iter().take(limits::ENTRIES).map(entry).collect();
-    format!("[{}]", entries.join(","))
+    let entries = write.entries.iter().take(limits::ENTRIES);
+    let entries: Vec<String> = entries.map(entry).collect();
+    format!("{} [{}]", write.tag, entries.join(","))
+}
+
+/// A stamp, as the scripts read it off a value.
+pub(crate) fn stamp(stamp: Stamp) -> String {
+    let Stamp { version, tag } = stamp;
+    format!("{} {} {tag}", version.epoch, version.revision)
 }
 
 /// The value of that member of the index: what it is and in which epoch it was written.
@@ -60,10 +69,12 @@ pub(super) fn change(
     match member.split_once(':') {
         Some(("o", target)) => {
             let target: Target = target.parse().map_err(|_| NOT_OURS)?;
-            let entries = stack(&target, payload)?;
+            let (tag, entries) = payload.split_once(' ').ok_or(NOT_OURS)?;
+            let tag = tag.parse().map_err(|_| NOT_OURS)?;
+            let entries = stack(&target, entries)?;
             Ok(Change::Stack(Stack {
                 target,
-                version,
+                stamp: Stamp { version, tag },
                 entries,
                 until,
             }))

@@ -45,7 +45,7 @@ end
 
 local function count(at)
   local member = 't:' .. ARGV[at]
-  local tripped, _, fault = version(present, root .. ':' .. member)
+  local tripped, fault = stamp(present, root .. ':' .. member)
   if tripped or fault then
     return fault
   end

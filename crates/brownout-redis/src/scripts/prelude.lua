@@ -54,26 +54,26 @@ local function state()
   return { epoch = meta[2], revision = meta[3] }
 end
 
--- The epoch and revision of a value, by its beginning; nothing where there is none; or an answer that says why it cannot
--- be told. A value of another epoch is one that the store has lost together with its state.
-local function version(present, key)
+-- The epoch, the revision and the tag of a value, by its beginning; nothing where there is none; or an answer that says
+-- why they cannot be told. A value of another epoch is one that the store has lost together with its state.
+local function stamp(present, key)
   local head = redis.pcall('GETRANGE', key, 0, 99)
   if failed(head) then
-    return nil, nil, bad(key, head)
+    return nil, bad(key, head)
   end
   if head == '' then
     return nil
   end
   local format = string.match(head .. ' ', '^(%d+) ')
   if format and format ~= '1' then
-    return nil, nil, { 'newer', int(now), key, format }
+    return nil, { 'newer', int(now), key, format }
   end
-  local epoch, revision = string.match(head, '^1 (%d+) (%d+) %d+ ')
+  local epoch, revision, tag = string.match(head, '^1 (%d+) (%d+) %d+ (%d*)')
   if not epoch then
-    return nil, nil, bad(key, 'it does not begin as our values do')
+    return nil, bad(key, 'it does not begin as our values do')
   end
   if epoch == present.epoch then
-    return epoch, revision
+    return epoch .. ' ' .. revision .. ' ' .. tag
   end
 end
 

@@ -1,6 +1,6 @@
 -- Writes stacks by compare-and-set. ARGV: latest, how long the state is kept, most values; then for each stack its
--- target, the expected epoch and revision (empty: none), how long it is kept, and the entries.
-local FIELDS = 5
+-- target, the stamp of the expected one (empty: none), how long it is kept, and its tag and entries.
+local FIELDS = 4
 local present, fault = state()
 if fault then
   return fault
@@ -17,14 +17,14 @@ end
 local wanted, seen, added = {}, {}, 0
 for at = 4, #ARGV, FIELDS do
   local member = 'o:' .. ARGV[at]
-  local epoch, revision, fault = version(present, root .. ':' .. member)
+  local known, fault = stamp(present, root .. ':' .. member)
   if fault then
     return fault
   end
-  local granted = not seen[member] and (epoch or '') == ARGV[at + 1] and (revision or '') == ARGV[at + 2]
+  local granted = not seen[member] and (known or '') == ARGV[at + 1]
   if granted then
     seen[member] = true
-    if not epoch then
+    if not known then
       added = added + 1
     end
   end
@@ -38,8 +38,8 @@ local answer = { 'ok', int(now), present.epoch, '' }
 for number, granted in ipairs(wanted) do
   local at = 4 + (number - 1) * FIELDS
   if granted then
-    set(present, 'o:' .. ARGV[at], tonumber(ARGV[at + 3]), ARGV[at + 4])
-    keep(KEYS[1], math.max(tonumber(ARGV[2]), tonumber(ARGV[at + 3])))
+    set(present, 'o:' .. ARGV[at], tonumber(ARGV[at + 2]), ARGV[at + 3])
+    keep(KEYS[1], math.max(tonumber(ARGV[2]), tonumber(ARGV[at + 2])))
   end
   answer[#answer + 1] = granted and 1 or 0
 end

@@ -133,8 +133,8 @@ async fn a_state_whose_numbers_are_none_of_ours_is_damage_to_everything_and_name
 #[tokio::test]
 async fn a_value_that_cannot_be_read_is_told_and_the_others_count() {
     let large = "x".repeat(20_000);
-    let unknown = "1 EPOCH 1 9999999999999 [{\"id\":1,\"value\":\"dimmed\",\"actor\":\"a\",\"reason\":\"b\",\"set\":1,\"until\":2}]";
-    let forged = "1 EPOCH 1 9999999999999 [{\"id\":1,\"value\":\"degraded\",\"actor\":\"a\\nb\",\"reason\":\"b\",\"set\":1,\"until\":2}]";
+    let unknown = "1 EPOCH 1 9999999999999 5 [{\"id\":1,\"value\":\"dimmed\",\"actor\":\"a\",\"reason\":\"b\",\"set\":1,\"until\":2}]";
+    let forged = "1 EPOCH 1 9999999999999 5 [{\"id\":1,\"value\":\"degraded\",\"actor\":\"a\\nb\",\"reason\":\"b\",\"set\":1,\"until\":2}]";
     let cases = [
         ("garbage", StoreErrorKind::Damaged),
         ("1 2", StoreErrorKind::Damaged),

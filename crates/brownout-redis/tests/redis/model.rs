@@ -140,7 +140,13 @@ impl<S: FleetStore> Side<S> {
         assert_eq!(picture.damage, None);
         let stacks = picture.stacks.into_iter();
         let mut stacks: Vec<_> = stacks
-            .map(|stack| (stack.target, stack.entries.len(), stack.version.revision))
+            .map(|stack| {
+                (
+                    stack.target,
+                    stack.entries.len(),
+                    stack.stamp.version.revision,
+                )
+            })
             .collect();
         stacks.sort();
         let mut trips: Vec<_> = picture

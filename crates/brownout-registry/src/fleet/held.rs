@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pushed::StackEntry;
+use super::pushed::{StackEntry, Stamp};
 use super::values::{StoreTime, Version};
 use crate::overrides::{FleetOverrideId, Order, OverrideValue, Target};
 use crate::text::bounded;
@@ -14,7 +14,7 @@ use crate::text::bounded;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
     /// None where the store has lost it: then it is to be offered again.
-    pub(super) version: Option<Version>,
+    pub(super) stamp: Option<Stamp>,
     pub(super) entries: Vec<HeldEntry>,
     /// When the store forgets it.
     pub(super) until: Option<Instant>,
@@ -40,15 +40,19 @@ pub(super) struct HeldEntry {
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 impl Held {
+    pub(super) fn version(&self) -> Option<Version> {
+        self.stamp.map(|stamp| stamp.version)
+    }
+
     /// When the last of its entries ends.
     pub(super) fn ends(&self) -> Option<Instant> {
         self.entries.iter().map(|entry| entry.until).max()
     }
 
     /// The same, as the store has it now.
-    pub(super) fn written(&self, version: Version, until: Instant) -> Self {
+    pub(super) fn written(&self, stamp: Stamp, until: Instant) -> Self {
         Self {
-            version: Some(version),
+            stamp: Some(stamp),
             until: Some(until),
             ..self.clone()
         }
@@ -63,7 +67,7 @@ impl Held {
     pub(super) fn is_newer(&self, said: Version, now: Instant) -> bool {
         let fresh = self.acknowledged.is_some_and(|then| now < then + GRACE);
         let newer = |version: Version| version.epoch == said.epoch && version > said;
-        fresh && self.version.is_some_and(newer)
+        fresh && self.version().is_some_and(newer)
     }
 }
 

@@ -64,7 +64,8 @@ impl Mirror {
             let target = stack.target.clone();
             match before.remove(&target) {
                 Some(held)
-                    if held.is_newer(stack.version, now) || self.is_same(&held, &stack, now) =>
+                    if held.is_newer(stack.stamp.version, now)
+                        || self.is_same(&held, &stack, now) =>
                 {
                     self.stacks.insert(target, held);
                 }
@@ -84,7 +85,7 @@ impl Mirror {
             };
             // A store takes nothing away before its time: what people release is there, and empty. So it has lost this.
             if until > now + SLACK && !held.is_newer(picture.version, now) {
-                held.version = None;
+                held.stamp = None;
             }
             self.stacks.insert(target, held);
         }
@@ -148,9 +149,9 @@ impl Mirror {
     ) -> Option<Name> {
         // Somebody else's may have come in between, and be written over it.
         let newer = self.stacks.get(&target).is_some_and(|present| {
-            let epoch = |held: &Held| held.version.map(|version| version.epoch);
+            let epoch = |held: &Held| held.version().map(|version| version.epoch);
             let same_epoch = epoch(present) == epoch(&written);
-            present.taken >= Some(sent) && same_epoch && present.version > written.version
+            present.taken >= Some(sent) && same_epoch && present.version() > written.version()
         });
         if newer {
             return None;
@@ -189,7 +190,7 @@ impl Mirror {
     pub(super) fn offers(&self, now: Instant) -> Vec<(Target, Held)> {
         let lost = |(target, held): (&Target, &Held)| {
             let alive = held.until.is_some_and(|until| until > now);
-            (held.version.is_none() && alive).then(|| (target.clone(), self.held(target, now)))
+            (held.stamp.is_none() && alive).then(|| (target.clone(), self.held(target, now)))
         };
         let lost = self.stacks.iter().filter_map(lost);
         lost.take(limits::WRITES).collect()
@@ -200,6 +201,7 @@ impl Mirror {
         &self,
         target: &Target,
         held: &Held,
+        tag: u64,
         keep_until: Instant,
         now: Instant,
     ) -> Option<StackWrite> {
@@ -214,7 +216,8 @@ impl Mirror {
         };
         Some(StackWrite {
             target: target.clone(),
-            expected: held.version,
+            expected: held.stamp,
+            tag,
             entries: held.entries.iter().map(entry).collect(),
             keep: keep_until.saturating_duration_since(now),
         })
@@ -226,25 +229,20 @@ impl Mirror {
         Some(store.after(now.saturating_duration_since(then)))
     }
 
-    /// Whether what is held is what the store says, down to its overrides and its end: a store that has gone back, and on
-    /// by another way, may have another stack of the same version.
+    /// Whether what is held is what the store says, and ends when it does there.
     fn is_same(&self, held: &Held, stack: &Stack, now: Instant) -> bool {
         let (Some(present), Some(until)) = (self.present(now), held.until) else {
             return false;
         };
         let said = now + stack.until.since(present).min(Order::MAX_TTL);
         let apart = said.max(until).saturating_duration_since(said.min(until));
-        let here = held.entries.iter().filter(|entry| entry.until > now);
-        let there = stack.entries.iter().filter(|entry| entry.until > present);
-        held.version == Some(stack.version)
-            && apart <= SLACK
-            && here.map(|entry| entry.id).eq(there.map(|entry| entry.id))
+        held.stamp == Some(stack.stamp) && apart <= SLACK
     }
 
     /// Takes a stack of a message, unless we have been told of a later one.
     fn take(&mut self, stack: Stack, now: Instant) -> Option<Name> {
         let present = self.stacks.get(&stack.target);
-        let known = present.is_some_and(|held| held.is_newer(stack.version, now));
+        let known = present.is_some_and(|held| held.is_newer(stack.stamp.version, now));
         if known { None } else { self.hold(stack, now) }
     }
 
@@ -257,7 +255,7 @@ impl Mirror {
         let entries = stack.entries.into_iter().take(limits::ENTRIES);
         let entries = entries.filter_map(|entry| HeldEntry::from(entry, &target, present, now));
         let held = Held {
-            version: Some(stack.version),
+            stamp: Some(stack.stamp),
             entries: entries.collect(),
             until: Some(now + stack.until.since(present).min(Order::MAX_TTL)),
             taken: Some(now),

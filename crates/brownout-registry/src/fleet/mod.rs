@@ -123,7 +123,7 @@
 //!
 //! | value | written | read | ends |
 //! |---|---|---|---|
-//! | the overrides of a target, one [`Stack`] | whole, by compare-and-set on its [`Version`] | pushed | with the last order in it |
+//! | the overrides of a target, one [`Stack`] | whole, by compare-and-set on its [`Stamp`] | pushed | with the last order in it |
 //! | a flag's [`Trip`] | by the store itself, as it adds up [`Count`]s | pushed | after the flag's time to live |
 //! | counts of outcomes | deltas, about once a second | by the store alone | with the flag's window |
 //! | a [`Summary`] of a replica | every few seconds | now and then, a sample | when it is not renewed |
@@ -163,7 +163,9 @@ pub use self::handle::{Fleet, FleetGuard};
 pub(crate) use self::link::Link;
 pub use self::memory::{MemoryChanges, MemoryStore, Saved};
 pub use self::op::StoreOp;
-pub use self::pushed::{Change, Message, Outcome, Picture, Stack, StackEntry, StackWrite, Trip};
+pub use self::pushed::{
+    Change, Message, Outcome, Picture, Stack, StackEntry, StackWrite, Stamp, Trip,
+};
 pub use self::settings::{FleetSettings, JoinError};
 pub use self::store::{Changes, FleetStore};
 pub use self::values::{ReplicaId, StoreTime, Version, limits};

@@ -13,7 +13,7 @@ use super::error::FleetError;
 use super::held::{Held, HeldEntry};
 use super::link::Link;
 use super::op::StoreOp;
-use super::pushed::Outcome;
+use super::pushed::{Outcome, Stamp};
 use super::race::{First, first};
 use super::store::FleetStore;
 use super::values::limits;
@@ -150,12 +150,13 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
     let mut sent = Vec::new();
     for (target, draft) in part {
         let until = draft.held.keep_until().unwrap_or(now);
+        let tag = link.random.next_u64();
         let write = link
             .desk
-            .look(|mirror| mirror.write(&target, &draft.held, until, now));
+            .look(|mirror| mirror.write(&target, &draft.held, tag, until, now));
         if let Some(write) = write {
             writes.push(write);
-            sent.push((target, draft, until));
+            sent.push((target, draft, tag, until));
         }
     }
     let outcomes = match link.run(StoreOp::Write, store.write(writes)).await {
@@ -163,18 +164,18 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
         Err(error) => {
             // It may have been done nevertheless.
             link.doubt.notify_one();
-            for (_, draft, _) in sent {
+            for (_, draft, ..) in sent {
                 draft.tell(|_| Err(FleetError::Store(error.clone())));
             }
             return;
         }
     };
     let mut outcomes = outcomes.into_iter();
-    for (target, draft, until) in sent {
+    for (target, draft, tag, until) in sent {
         // A store that says less than it was asked has refused the rest.
         match outcomes.next().unwrap_or(Outcome::Stale) {
             Outcome::Written(version) => {
-                let written = draft.held.written(version, until);
+                let written = draft.held.written(Stamp { version, tag }, until);
                 link.desk.change(|mirror, changed| {
                     changed.extend(mirror.acknowledge(target, written, now, Instant::now()));
                 });

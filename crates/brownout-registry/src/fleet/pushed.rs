@@ -16,12 +16,24 @@ use super::values::{StoreTime, Version};
 pub struct Stack {
     /// What they apply to.
     pub target: Target,
-    /// The state in which it was written.
-    pub version: Version,
+    /// What it is told from all others by.
+    pub stamp: Stamp,
     /// At most [`ENTRIES`](super::limits::ENTRIES).
     pub entries: Vec<StackEntry>,
     /// When the store forgets it.
     pub until: StoreTime,
+}
+
+/// Which stack of a target it is.
+///
+/// A version alone would not say. A store that has gone back within its epoch, because it was restored, or because a
+/// server took over that had not been told of everything, gives revisions a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The state in which it was written.
+    pub version: Version,
+    /// What its writer has made up for it, at random.
+    pub tag: u64,
 }
 
 /// One override of a [`Stack`].
@@ -46,8 +58,10 @@ pub struct StackEntry {
 pub struct StackWrite {
     /// Whose.
     pub target: Target,
-    /// The version of the present one, which must be this exactly; none: there must be none.
-    pub expected: Option<Version>,
+    /// The present one, which must be this exactly; none: there must be none.
+    pub expected: Option<Stamp>,
+    /// The new one's tag.
+    pub tag: u64,
     /// What it shall hold, at most [`ENTRIES`](super::limits::ENTRIES).
     pub entries: Vec<StackEntry>,
     /// For how long the store keeps it.

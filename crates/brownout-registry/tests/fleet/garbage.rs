@@ -249,7 +249,7 @@ async fn one_that_a_store_does_not_take_back_keeps_it_from_no_other() {
     let value = OverrideValue::Flag(FeatureState::Disabled);
     let stacks = (0..200).map(|n| {
         let mut stack = stack(target(&format!("flag-{n:03}")), vec![entry(1, value)]);
-        stack.version = Version::default();
+        stack.stamp.version = Version::default();
         stack
     });
     let (say, messages) = mpsc::unbounded_channel();

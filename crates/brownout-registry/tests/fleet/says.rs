@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brownout_registry::fleet::{
     Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Replicas, Stack,
-    StackEntry, StackWrite, StoreError, StoreErrorKind, StoreTime, Summary, Version,
+    StackEntry, StackWrite, Stamp, StoreError, StoreErrorKind, StoreTime, Summary, Version,
 };
 use brownout_registry::{
     DegradationLevel, FleetOverrideId, OverrideValue, Registry, SystemHealth, Target,
@@ -71,7 +71,7 @@ impl FleetStore for Says {
             picture.version.epoch += asked;
             for stack in &mut picture.stacks {
                 stack.target = target(&format!("{asked}-{}", stack.target.name().unwrap()));
-                stack.version = picture.version;
+                stack.stamp.version = picture.version;
             }
         }
         if self.refuses.is_some() && asked > 0 {
@@ -195,9 +195,12 @@ pub(crate) fn entry(id: u64, value: OverrideValue) -> StackEntry {
 pub(crate) fn stack(target: Target, entries: Vec<StackEntry>) -> Stack {
     Stack {
         target,
-        version: Version {
-            epoch: 3,
-            revision: u64::MAX,
+        stamp: Stamp {
+            version: Version {
+                epoch: 3,
+                revision: u64::MAX,
+            },
+            tag: 0,
         },
         entries,
         until: StoreTime(u64::MAX),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brownout_registry::fleet::{
     Change, Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Rule,
-    StackEntry, StackWrite, StoreError, StoreErrorKind, StoreTime, Summary, Version,
+    StackEntry, StackWrite, Stamp, StoreError, StoreErrorKind, StoreTime, Summary, Version,
 };
 use brownout_registry::{
     DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, SystemHealth, Target,
@@ -12,6 +12,9 @@ use brownout_registry::{
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_mins(1);
+
+/// The tag of all stacks that tests write.
+const TAG: u64 = 7;
 
 pub(crate) fn replica(name: &str) -> ReplicaId {
     ReplicaId::new(name).unwrap()
@@ -41,7 +44,8 @@ pub(crate) fn stack(target: Target, expected: Option<Version>, ids: &[u64]) -> S
     };
     StackWrite {
         target,
-        expected,
+        expected: expected.map(|version| Stamp { version, tag: TAG }),
+        tag: TAG,
         entries: ids.iter().map(entry).collect(),
         keep: LONG,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::fleet::counted::{Count, Quorum, Replicas, Rule, Summary};
-use crate::fleet::pushed::{Change, Message, Outcome, Picture, Stack, StackWrite, Trip};
+use crate::fleet::pushed::{Change, Message, Outcome, Picture, Stack, StackWrite, Stamp, Trip};
 use crate::fleet::values::{ReplicaId, StoreTime, Version, limits};
 use crate::overrides::Target;
 
@@ -83,14 +83,17 @@ impl Data {
         let mut changes = Vec::new();
         let mut outcomes = Vec::new();
         for write in writes.into_iter().take(limits::WRITES) {
-            let present = self.stacks.get(&write.target).map(|stack| stack.version);
+            let present = self.stacks.get(&write.target).map(|stack| stack.stamp);
             if present != write.expected {
                 outcomes.push(Outcome::Stale);
                 continue;
             }
             let stack = Stack {
                 target: write.target.clone(),
-                version,
+                stamp: Stamp {
+                    version,
+                    tag: write.tag,
+                },
                 entries: write.entries,
                 until: now.after(write.keep),
             };

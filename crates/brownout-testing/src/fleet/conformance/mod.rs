@@ -37,6 +37,7 @@ pub async fn conforms<S: FleetStore>(make: impl AsyncFn(&str) -> S) {
     let rig = Rig::new(make);
     stacks::an_empty_namespace_has_an_epoch_and_nothing_in_it(&rig).await;
     stacks::a_stack_is_written_only_over_the_version_that_was_expected(&rig).await;
+    stacks::a_stack_of_the_same_version_but_another_tag_is_another(&rig).await;
     stacks::one_call_writes_what_it_may_in_one_revision(&rig).await;
     stacks::of_those_who_write_at_once_one_wins(&rig).await;
     stacks::what_is_written_comes_back_as_it_was(&rig).await;

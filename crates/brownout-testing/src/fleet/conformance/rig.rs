@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brownout_registry::fleet::{
     Change, Changes, Count, FleetStore, Message, Outcome, Picture, Quorum, ReplicaId, Rule,
-    StackEntry, StackWrite, StoreError, StoreTime, Summary, Version,
+    StackEntry, StackWrite, Stamp, StoreError, StoreTime, Summary, Version,
 };
 use brownout_registry::{
     DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, SystemHealth, Target,
@@ -146,11 +146,20 @@ pub(super) fn entry(id: u64) -> StackEntry {
     }
 }
 
+/// The tag of all stacks that are written here, but where tags matter.
+const TAG: u64 = 7;
+
+/// What a stack that was written here is told from others by.
+pub(super) fn stamp(version: Version) -> Stamp {
+    Stamp { version, tag: TAG }
+}
+
 /// Writes entries of these ids for a minute.
 pub(super) fn stack(target: Target, expected: Option<Version>, ids: &[u64]) -> StackWrite {
     StackWrite {
         target,
-        expected,
+        expected: expected.map(stamp),
+        tag: TAG,
         entries: ids.iter().map(|&id| entry(id)).collect(),
         keep: LONG,
     }

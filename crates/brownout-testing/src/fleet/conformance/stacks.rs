@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brownout_registry::fleet::{
-    FleetStore, Outcome, StackEntry, StackWrite, StoreTime, Version, limits,
+    FleetStore, Outcome, StackEntry, StackWrite, Stamp, StoreTime, Version, limits,
 };
 use brownout_registry::{
     CircuitMode, DegradationLevel, FeatureState, FleetOverrideId, OverrideValue, Status, Target,
@@ -194,6 +194,7 @@ pub(super) async fn what_is_written_comes_back_as_it_was<S: FleetStore>(
         let write = StackWrite {
             target: target.clone(),
             expected: None,
+            tag: u64::MAX - 1,
             entries: entries.clone(),
             keep: LONG,
         };
@@ -202,13 +203,29 @@ pub(super) async fn what_is_written_comes_back_as_it_was<S: FleetStore>(
         let found = now.stacks.iter().find(|stack| stack.target == target);
         let found = found.unwrap_or_else(|| panic!("{target} was written and is not there"));
         assert_eq!(found.entries, entries);
-        assert_eq!(found.version, version);
+        let tag = u64::MAX - 1;
+        assert_eq!(found.stamp, Stamp { version, tag });
         let left = found.until.since(now.now);
         assert!(
             left <= LONG && left > LONG / 2,
             "it is kept for {LONG:?}, and has {left:?} left"
         );
     }
+}
+
+pub(super) async fn a_stack_of_the_same_version_but_another_tag_is_another<S: FleetStore>(
+    rig: &Rig<impl AsyncFn(&str) -> S>,
+) {
+    let store = rig.store().await;
+    let version = written(&store, stack(flag("search"), None, &[1])).await;
+    // Of a life that this store has not had, or has forgotten.
+    let other = StackWrite {
+        expected: Some(Stamp { version, tag: 8 }),
+        ..stack(flag("search"), None, &[2])
+    };
+    refused(&store, other, "that is another stack").await;
+    assert_eq!(ids(&picture(&store).await, &flag("search")), Some(vec![1]));
+    written(&store, stack(flag("search"), Some(version), &[2])).await;
 }
 
 pub(super) async fn a_stack_ends_when_its_time_is_over<S: FleetStore>(
