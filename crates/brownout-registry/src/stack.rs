@@ -100,6 +100,11 @@ impl Stack {
         self.cell.clone()
     }
 
+    /// Whether it is empty, and nobody has wanted to read it yet.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.cell.is_none() && self.all().next().is_none()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Entry> {
         self.own.iter().chain(&self.fleet)
     }

@@ -18,11 +18,13 @@ use crate::level::{Answers, Counts, Dwell, LevelPolicy, StandardPolicy};
 use crate::overrides::{OverrideId, OverrideValue};
 use crate::shared::Effects;
 use crate::stack::Stack;
-use crate::state::fleet::{Trip, Waiting};
+use crate::state::flags::{Flag, IdleFlags};
+use crate::state::fleet::Waiting;
 use crate::state::pictures::Pictures;
 use crate::vocab::{DegradationLevel, SystemHealth};
 
 mod dependencies;
+mod flags;
 mod fleet;
 mod orders;
 mod pictures;
@@ -63,6 +65,7 @@ pub(crate) struct State {
     entries: Vec<Entry>,
     flag_names: BTreeMap<Arc<str>, u32>,
     flags: Vec<Flag>,
+    idle_flags: IdleFlags,
     level_overrides: Stack,
     waiting: Waiting,
     /// Where each active override is.
@@ -86,14 +89,6 @@ pub(crate) struct State {
     epoch: u64,
 }
 
-#[derive(Debug)]
-struct Flag {
-    name: Arc<str>,
-    overrides: Stack,
-    trip: Trip,
-    queued: Option<u64>,
-}
-
 impl State {
     pub(crate) fn new(clock: Clock, dwell: u64, asks: bool, log: Arc<EventLog>) -> Self {
         Self {
@@ -107,6 +102,7 @@ impl State {
             entries: Vec::new(),
             flag_names: BTreeMap::new(),
             flags: Vec::new(),
+            idle_flags: IdleFlags::default(),
             level_overrides: Stack::default(),
             waiting: Waiting::new(),
             places: BTreeMap::new(),

@@ -249,6 +249,10 @@ impl Mirror {
     fn hold(&mut self, stack: Stack, now: Instant) -> Option<Name> {
         let present = self.present(now)?;
         let target = stack.target;
+        if self.stacks.len() >= limits::VALUES {
+            let alive = |held: &Held| held.until.is_some_and(|until| until > now);
+            self.stacks.retain(|_, held| alive(held));
+        }
         if !target.name().is_none_or(is_name) || !self.has_room(&target) {
             return None;
         }
@@ -267,6 +271,9 @@ impl Mirror {
 
     fn trip(&mut self, trip: Trip, now: Instant) -> Option<Name> {
         let present = self.present(now)?;
+        if self.trips.len() >= limits::VALUES {
+            self.trips.retain(|_, until| *until > now);
+        }
         let has_room = self.trips.len() < limits::VALUES || self.trips.contains_key(&trip.flag);
         if !is_name(&trip.flag) || !has_room {
             return None;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::flags::Flag;
 use super::{Place, State};
 use crate::cell::CellCore;
 use crate::clock::Clock;
@@ -137,8 +138,8 @@ impl State {
         for target in targets {
             self.set_fleet(&target, Vec::new(), now);
         }
-        let tripped = |flag: &&super::Flag| flag.trip.until.is_some();
-        let names = |flag: &super::Flag| Arc::clone(&flag.name);
+        let tripped = |flag: &&Flag| flag.trip.until.is_some();
+        let names = |flag: &Flag| Arc::clone(&flag.name);
         for flag in self
             .flags
             .iter()
@@ -218,6 +219,11 @@ impl State {
 impl Trip {
     pub(super) fn due(&self) -> Option<u64> {
         self.until
+    }
+
+    /// Whether there is none, and nobody has wanted to know yet.
+    pub(super) fn is_idle(&self) -> bool {
+        self.cell.is_none() && self.until.is_none()
     }
 
     fn set(&mut self, until: Option<u64>) {

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use super::fleet::Trip;
-use super::{Flag, Owner, Place, State, room};
+use super::{Owner, Place, State};
 use crate::cell::CellCore;
 use crate::clock::Clock;
-use crate::dependency::{is_name, name_rule};
-use crate::error::{OverrideError, RegisterError};
+use crate::error::OverrideError;
 use crate::events::EventKind;
 use crate::overrides::{Order, OverrideId, OverrideInfo, OverrideValue, Scope, Target};
 use crate::stack::{self, Stack};
-use crate::text::cut;
 
 impl State {
     pub(crate) fn set_override(
@@ -94,31 +91,6 @@ impl State {
 
     pub(crate) fn cell(&mut self, place: Place) -> Arc<CellCore> {
         self.stack_mut(place).cell()
-    }
-
-    /// Where the overrides of the flag with this name are.
-    pub(crate) fn flag(&mut self, name: &str) -> Result<Place, RegisterError> {
-        if let Some(&index) = self.flag_names.get(name) {
-            return Ok(Place::Flag(index));
-        }
-        if !is_name(name) {
-            let dependency = cut(name, 64).to_owned();
-            return Err(RegisterError::Invalid {
-                dependency,
-                field: "name",
-                allowed: name_rule(),
-            });
-        }
-        let index = room(self.flags.len())?;
-        let name: Arc<str> = name.into();
-        self.flag_names.insert(Arc::clone(&name), index);
-        self.flags.push(Flag {
-            name,
-            overrides: Stack::default(),
-            trip: Trip::default(),
-            queued: None,
-        });
-        Ok(Place::Flag(index))
     }
 
     fn info(&self, place: Place, id: u64) -> Option<OverrideInfo> {

@@ -179,6 +179,54 @@ async fn what_a_store_loses_over_and_over_is_not_kept_without_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn names_of_flags_that_a_store_makes_up_leave_room_for_those_of_the_service() {
+    let (registry, _guard, say) = joined(Picture::default(), false);
+    soon().await;
+    let search = registry.flag_trip("search").unwrap();
+    // More names than a registry has room for, each for a moment.
+    for revision in 1..=270 {
+        let trip = |n| {
+            Change::Trip(Trip {
+                flag: format!("{revision}-{n}").into(),
+                until: StoreTime(1),
+            })
+        };
+        let message = Message::Changed {
+            version: Version { epoch: 0, revision },
+            now: StoreTime(0),
+            changes: (0..4_000).map(trip).collect(),
+        };
+        say.send(message).unwrap();
+        sleep(SECOND / 20).await;
+    }
+    let late = registry.flag_override("late").unwrap();
+    let order = Order::new("ops", "drill", SECOND * 60);
+    registry
+        .override_flag("late", FeatureState::Disabled, order)
+        .unwrap();
+    assert_eq!(late.get().unwrap().value, FeatureState::Disabled);
+    // What the service has asked for is still its own.
+    let trip = Change::Trip(Trip {
+        flag: "search".into(),
+        until: StoreTime(60_000),
+    });
+    let version = Version {
+        epoch: 0,
+        revision: 271,
+    };
+    let now = StoreTime(0);
+    let changes = vec![trip];
+    say.send(Message::Changed {
+        version,
+        now,
+        changes,
+    })
+    .unwrap();
+    soon().await;
+    assert_eq!(search.get().unwrap().value, FeatureState::Degraded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replica_that_is_heard_twice_is_one_and_says_no_more_than_it_may() {
     let sick = |dependency: &str| Sick {
         dependency: dependency.into(),
