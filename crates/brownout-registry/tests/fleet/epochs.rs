@@ -167,3 +167,37 @@ async fn a_write_from_the_old_epoch_is_refused_in_the_new() {
     one.fleet.release(target("search"), id).await.unwrap();
     assert_eq!(one.imposed("search"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_override_that_the_store_has_lost_is_not_taken_for_the_one_that_has_its_version_now() {
+    let (server, [one, other]) = fleet().await;
+    one.set("elsewhere", FeatureState::Disabled, 6_000)
+        .await
+        .unwrap();
+    soon().await;
+    let saved = server.save();
+    other.faults.lose(1);
+    one.set("search", FeatureState::Disabled, 6_000)
+        .await
+        .unwrap();
+    soon().await;
+    server.restore(&saved);
+    // The same revision of the same epoch, of which the one does not hear.
+    one.faults.lose(1);
+    let id = other
+        .set("search", FeatureState::Degraded, 6_000)
+        .await
+        .unwrap();
+    soon().await;
+    let over_the_lost = one.set("search", FeatureState::Enabled, 6_000).await;
+    assert!(
+        matches!(
+            over_the_lost,
+            Err(brownout_registry::fleet::FleetError::Stale { .. })
+        ),
+        "{over_the_lost:?}"
+    );
+    sleep(REPAIR).await;
+    assert_eq!(one.held(), other.held());
+    assert!(one.held().contains(&(target("search"), id)));
+}
