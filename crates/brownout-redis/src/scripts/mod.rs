@@ -41,8 +41,8 @@ macro_rules! script {
 }
 
 pub(crate) static BEGIN: Script = script!("#!lua", "begin.lua");
-pub(crate) static PICTURE: Script = script!("#!lua flags=no-writes", "picture.lua");
+pub(crate) static PICTURE: Script = script!("#!lua flags=no-writes", "values.lua", "picture.lua");
 pub(crate) static WRITE: Script = script!("#!lua", "publish.lua", "write.lua");
 pub(crate) static COUNT: Script = script!("#!lua", "publish.lua", "count.lua");
 pub(crate) static REPORT: Script = script!("#!lua", "report.lua");
-pub(crate) static REPLICAS: Script = script!("#!lua flags=no-writes", "replicas.lua");
+pub(crate) static REPLICAS: Script = script!("#!lua flags=no-writes", "values.lua", "replicas.lua");

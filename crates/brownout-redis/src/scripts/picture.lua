@@ -11,28 +11,5 @@ local members = redis.pcall('ZRANGEBYSCORE', index, '(' .. int(now), '+inf', 'LI
 if failed(members) then
   return bad(index, members)
 end
-local most = tonumber(ARGV[3])
 local answer = { 'ok', int(now), present.epoch, present.revision, '', '' }
-local function damaged(key, what)
-  if answer[5] == '' then
-    answer[5], answer[6] = key, what
-  end
-end
-for _, member in ipairs(members) do
-  local key = root .. ':' .. member
-  -- Never more than a value can have: what lies here may be anything.
-  local value = redis.pcall('GETRANGE', key, 0, most)
-  if failed(value) then
-    local reply = bad(key, value)
-    if reply.err then
-      return reply
-    end
-    damaged(key, reply[4])
-  elseif #value > most then
-    damaged(key, 'it is larger than any of our values')
-  elseif value ~= '' then
-    answer[#answer + 1] = member
-    answer[#answer + 1] = value
-  end
-end
-return answer
+return with_values(answer, root .. ':', members, tonumber(ARGV[3]))
