@@ -57,6 +57,9 @@
 //!   tells the server's time anew, so clocks may drift, disagree and be set.
 //! - **A server that comes back empty**, was flushed, or has lost its state to an eviction, has another epoch. Values of
 //!   the lost one count no more; the registry writes people's overrides again.
+//! - **A server that goes back**, restored from a backup or taking over without all of its primary's writes, keeps its epoch
+//!   and gives some revisions again. What it has is used, what people have decided and it has lost is written again, and
+//!   nobody's lost stack passes for the one that has its revision now: each has a random tag.
 //!
 //! # Defaults
 //!

@@ -54,6 +54,27 @@ async fn a_namespace_that_is_full_takes_nothing_new_and_lets_go_of_what_it_has()
 }
 
 #[tokio::test]
+async fn an_index_that_somebody_else_has_filled_is_damage() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    written(&shop, stack(flag("search"), None, &[1])).await;
+    crowd(&server, "{shop}:crowd", limits::VALUES);
+    let union = [
+        "ZUNIONSTORE",
+        "{shop}:index",
+        "2",
+        "{shop}:index",
+        "{shop}:crowd",
+    ];
+    assert_eq!(server.run(&union), format!(":{}", limits::VALUES + 1));
+    let damage = shop.picture().await.unwrap().damage.expect("it is told");
+    assert_eq!(damage.kind(), StoreErrorKind::Damaged);
+    assert!(damage.private_detail().contains("{shop}:index"));
+    server.run(&["ZREM", "{shop}:index", "o:flag:x1"]);
+    assert_eq!(shop.picture().await.unwrap().damage, None);
+}
+
+#[tokio::test]
 async fn replicas_beyond_all_reason_are_refused_and_those_known_live_on() {
     let server = Server::start();
     let shop = store(&server.url());

@@ -64,7 +64,8 @@
 //! - **Flags.** Each replica adds up how its flags' calls end and sends that about once a second. The store sums it, and
 //!   when it is too much by the flag's own rule, and enough replicas have had failures, it degrades the flag everywhere
 //!   for the flag's time to live. What a replica's own errors make of its flag needs no store, and acts at once. A batch
-//!   that could not be sent in time is dropped: nothing is counted twice.
+//!   that could not be sent in time is dropped: nothing is counted twice. Enough are two, or [as many](FleetSettings::quorum)
+//!   as are set; in a fleet of one it is that one, as soon as it can know that nobody else lives, after about a minute.
 //! - **Health.** Each replica's summary is there for all to [look at](Fleet::view), and ages out when the replica
 //!   vanishes. It is a view and no status: one that is ill puts nobody else into an emergency. Where it is
 //!   [asked for](FleetSettings::opinions), what most of the others cannot use counts as `Degraded` here.
@@ -107,7 +108,8 @@
 //! |---|---|
 //! | INFO "fleet store is there", "fleet store is back" | once each time |
 //! | WARN "fleet store lost; …" | once for each reason, until it is back |
-//! | WARN "fleet store holds what cannot be read; …" | once for each reason |
+//! | WARN "fleet store holds what cannot be read; …" | once for each reason, until the store was lost or nothing was wrong for 10 minutes |
+//! | WARN "fleet store refuses a part of its work; …" | the same |
 //!
 //! [`Readings`](crate::Readings) have the age of what is known and the errors by operation.
 //!
