@@ -2,7 +2,7 @@
 
 use std::{env, fmt, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use tracing::level_filters::LevelFilter;
 
 use crate::{membership::FleetArgs, settings::Safeguard};
@@ -22,7 +22,7 @@ Faults: each service behind the shop fails as you tell it, while everything runs
 /// A shop that keeps selling while its dependencies fail.
 ///
 /// Without a command it serves until it is told to stop.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(version, after_help = FAULTS, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Fleet,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) ports: Ports,
@@ -135,6 +135,20 @@ impl fmt::Display for Homeless {
 impl std::error::Error for Homeless {}
 
 impl Cli {
+    /// What was said, or the end of the process with what is wrong with it.
+    pub(crate) fn parsed() -> Self {
+        let cli = Self::parse();
+        cli.checked().unwrap_or_else(|error| error.exit())
+    }
+
+    fn checked(self) -> Result<Self, clap::Error> {
+        if matches!(self.command, Some(Command::Tour)) && self.without.contains(&Safeguard::Sync) {
+            let nothing = "the tour has one replica, which has nothing to share; `fleet --without sync` shows what it is for";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, nothing));
+        }
+        Ok(self)
+    }
+
     /// Sends the log to stderr, so that stdout is for what was asked for.
     pub(crate) fn start_log(&self) {
         let usual = match self.command {
@@ -151,8 +165,6 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -166,6 +178,14 @@ mod tests {
         assert_eq!(tour.without, [Safeguard::Breaker]);
         let serving = Cli::try_parse_from(["storefront", "--without", "breaker"]).unwrap();
         assert_eq!(serving.without, [Safeguard::Breaker]);
+    }
+
+    #[test]
+    fn a_tour_is_not_taken_without_what_it_does_not_have() {
+        let tour = Cli::try_parse_from(["storefront", "tour", "--without", "sync"]).unwrap();
+        assert!(tour.checked().is_err());
+        let fleet = Cli::try_parse_from(["storefront", "fleet", "--without", "sync"]).unwrap();
+        assert!(fleet.checked().is_ok());
     }
 
     #[test]

@@ -43,7 +43,6 @@ use std::{
     sync::Arc,
 };
 
-use clap::Parser;
 use tower::BoxError;
 
 use self::{
@@ -60,7 +59,7 @@ const TOUR_NOT_RUN: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parsed();
     cli.start_log();
     let safeguards = Safeguards::all_but(&cli.without);
     match cli.command {

@@ -16,7 +16,8 @@ use brownout_redis::{RedisStore, RedisStoreError};
 use clap::Args;
 
 /// Where the fleet of this replica agrees, if it is in one.
-#[derive(Debug, Args)]
+// No `Debug`: the URL may hold a password.
+#[derive(Args)]
 pub(crate) struct FleetArgs {
     /// The Redis (7 or newer) through which the replicas of a fleet agree; it may be away when the shop opens
     #[arg(long, value_name = "redis://HOST:PORT")]
