@@ -44,6 +44,7 @@ pub use self::{
     degraded::{DegradeReason, Degraded, Marks},
     mark::{MarkDegraded, MarkWith, Unmarked},
     observe::{AtHead, Observe, Settle},
+    oneshot::{Oneshot, oneshot},
     reject::{BoxError, ErrWith, Fail, Reject, Same},
     rejected::{Origin, RejectReason, Rejected, refusal_of},
 };

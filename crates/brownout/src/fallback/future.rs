@@ -24,7 +24,7 @@ pub use super::{
     run::{LastRun, OrRun, PrimaryRun},
     tier::{Answering, Trying},
 };
-pub use crate::core::oneshot::Oneshot;
+pub use crate::core::oneshot::{Asking, Oneshot};
 
 /// The response of a [`Fallback`](super::Fallback).
 ///

@@ -11,7 +11,7 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use super::failed::Failed;
-use crate::core::oneshot::{NoAnswer, Oneshot};
+use crate::core::oneshot::{Asking, NoAnswer};
 
 /// A named tier: a service that answers when those before it could not.
 ///
@@ -95,14 +95,14 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Oneshot<S, Req>;
+    type Future = Asking<S, Req, S::Future>;
 
     fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
     fn attempt(self, failed: Failed<Req>) -> Self::Future {
-        Oneshot::new(self.service, failed.request)
+        Asking::new(self.service, failed.request)
     }
 }
 

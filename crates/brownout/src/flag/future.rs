@@ -22,7 +22,7 @@ use super::{
     voice,
 };
 
-pub use super::standby::Standing;
+pub use crate::core::Oneshot;
 
 /// The response of a [`Flagged`](super::Flagged) service.
 ///

@@ -1,13 +1,8 @@
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::future::Future;
 
-use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::core::oneshot::{NoAnswer, Oneshot};
+use crate::core::{Oneshot, oneshot};
 
 /// What answers in the place of a service whose flag has stepped back, if anything does.
 #[diagnostic::on_unimplemented(
@@ -43,30 +38,10 @@ impl<S, Req, Res, E> Standby<Req, Res, E> for Instead<S>
 where
     S: Service<Req, Response = Res, Error = E> + Clone,
 {
-    type Future = Standing<S, Req>;
+    type Future = Oneshot<S, Req, S::Future>;
 
     #[inline]
-    fn answer(&self, request: Req) -> Option<Standing<S, Req>> {
-        Some(Standing::new(self.0.clone(), request))
-    }
-}
-
-/// The answer to come of a service that stands in.
-#[derive(Debug)]
-#[pin_project]
-pub struct Standing<S: Service<Req>, Req>(#[pin] Oneshot<S, Req>);
-
-impl<S: Service<Req>, Req> Standing<S, Req> {
-    #[inline]
-    pub(super) const fn new(service: S, request: Req) -> Self {
-        Self(Oneshot::new(service, request))
-    }
-}
-
-impl<S: Service<Req>, Req> Future for Standing<S, Req> {
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().0.poll(cx).map_err(NoAnswer::into_error)
+    fn answer(&self, request: Req) -> Option<Self::Future> {
+        Some(oneshot(self.0.clone(), request))
     }
 }

@@ -2,11 +2,11 @@ use std::fmt;
 
 use tower_service::Service;
 
-use crate::core::{Cause, DegradeReason, requests::Requests};
+use crate::core::{Cause, DegradeReason, Oneshot, oneshot, requests::Requests};
 
 use super::{
     fall::{Causes, Degrade, Fall},
-    standby::{Standby, Standing},
+    standby::Standby,
 };
 
 /// A service stands in, and calls that the full one has failed go on to it as well. `Q` keeps requests and says which may
@@ -35,11 +35,11 @@ impl<T, Req, Q, C> Standby<Req, T::Response, T::Error> for FallThrough<T, Q, C>
 where
     T: Service<Req> + Clone,
 {
-    type Future = Standing<T, Req>;
+    type Future = Oneshot<T, Req, T::Future>;
 
     #[inline]
-    fn answer(&self, request: Req) -> Option<Standing<T, Req>> {
-        Some(Standing::new(self.service.clone(), request))
+    fn answer(&self, request: Req) -> Option<Self::Future> {
+        Some(oneshot(self.service.clone(), request))
     }
 }
 
@@ -79,7 +79,7 @@ where
     }
 }
 
-impl<T, Req, Q, C, P> Fall<T::Response, T::Error, P, Standing<T, Req>>
+impl<T, Req, Q, C, P> Fall<T::Response, T::Error, P, Oneshot<T, Req, T::Future>>
     for Falling<T, Q::Kept, Q, C, Result<P, T::Error>>
 where
     T: Service<Req>,
@@ -102,7 +102,7 @@ where
         &mut self,
         cause: &Cause,
         failed: Result<P, T::Error>,
-    ) -> Result<Standing<T, Req>, Result<P, T::Error>> {
+    ) -> Result<Oneshot<T, Req, T::Future>, Result<P, T::Error>> {
         let Some((service, kept)) = self.next.take() else {
             return Err(failed);
         };
@@ -115,7 +115,7 @@ where
         };
         self.failed = self.may_be_done.then(|| Box::new(failed));
         self.is_refusal = cause.refusal().is_some();
-        Ok(Standing::new(service, request))
+        Ok(oneshot(service, request))
     }
 
     fn ended(
