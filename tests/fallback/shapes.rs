@@ -312,9 +312,8 @@ async fn a_chain_with_boxed_errors_infers_inside_a_spawned_async_function() {
     assert_eq!(error.to_string(), "no");
 }
 
-/// The compiler checks a future that owns the service (`oneshot`, or that of any generic function) to be `Send` for
-/// errors of every lifetime (rust-lang/rust#110338). Boxed errors do not pass, in a chain as little as in tower's own
-/// `Timeout`. With a box outside, the chain's type is not there to be checked.
+/// With a box outside, the chain's type is not there to be checked for errors of every lifetime, and tower's own
+/// `oneshot` will do. Without one see `handlers.rs`.
 #[tokio::test(start_paused = true)]
 async fn a_chain_with_boxed_errors_in_a_box_may_be_owned_by_a_spawned_future() {
     let chain = ServiceBuilder::new()

@@ -62,7 +62,7 @@
 //! | a future resolves to one type, and `Result<…>` of another is expected | a tier answers something else than the service below; [`last`](fallback::FallbackBuilder::last) answers without a `Result` |
 //! | a service is no `FnOnce<(Parts,)>` where an aggregate is built | it takes something else than the request's head: `.asking(…)` says how to make that |
 //! | no method `fall_through` | a flag falls through to its `.degraded(…)` service, which has to be named first |
-//! | higher-ranked lifetime error; one type is more general than the other; could not prove … `Send` | a chain, or a flag with a degraded service, over calls that fail with a `BoxError` is awaited in a handler or a spawned task: [box it](fallback::Fallback#boxed-errors-in-handlers-and-spawned-tasks) |
+//! | higher-ranked lifetime error; implementation of … is not general enough; one type is more general than the other; could not prove … `Send` | a handler or a spawned task awaits tower's `oneshot` over services whose types spell a `BoxError`: [`brownout::core::oneshot(service, request)`](fn@core::oneshot) is for that, also where they are `join!`ed; a chain and a flag have it as a method |
 //! | `From<Box<dyn Error …>>` is not satisfied for `Infallible` | tower's `timeout` on an axum router; tower-http's `TimeoutLayer` answers instead of failing |
 //!
 //! # Features

@@ -7,7 +7,7 @@
 
 use brownout::{core::BoxError, fallback::FallbackLayer};
 use brownout_testing::LogCapture;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tracing::Level;
 
 #[tokio::test]

@@ -31,7 +31,8 @@ use tower_service::Service;
 /// # Ok(()) }
 /// ```
 ///
-/// It costs what tower's does.
+/// It costs what tower's does. [`Fallback`](crate::fallback::Fallback::oneshot) and
+/// [`Flagged`](crate::flag::Flagged::oneshot) have it as a method, which goes before tower's.
 ///
 /// # Why
 ///

@@ -22,7 +22,7 @@ use crate::core::ErrIsFailure;
 /// ```
 /// # use std::{convert::Infallible, time::Duration};
 /// # use brownout::fallback::{FallbackLayer, Tier};
-/// # use tower::{ServiceBuilder, ServiceExt, BoxError, service_fn};
+/// # use tower::{ServiceBuilder, BoxError, service_fn};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 /// # let recommender = service_fn(|_: u32| async { Err::<Vec<u32>, _>(BoxError::from("down")) });
 /// # let rules = service_fn(|_: u32| async { Err::<Vec<u32>, _>(BoxError::from("down too")) });

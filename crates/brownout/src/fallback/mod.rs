@@ -9,7 +9,7 @@
 //! ```
 //! # use std::convert::Infallible;
 //! # use brownout::{Registry, breaker::CircuitBreakerLayer, fallback::FallbackLayer};
-//! # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! # use tower::{BoxError, ServiceBuilder, service_fn};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 //! # let registry = Registry::new();
 //! # let recs = registry.dependency("recommendations").register()?;
@@ -30,7 +30,7 @@
 //! # use std::convert::Infallible;
 //! # use brownout::{Registry, breaker::CircuitBreakerLayer, fallback::FallbackLayer};
 //! # use http::{Request, Response};
-//! # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! # use tower::{BoxError, ServiceBuilder, service_fn};
 //! # #[derive(Default)] struct Body;
 //! # impl http_body::Body for Body {
 //! #     type Data = bytes::Bytes; type Error = Infallible;
@@ -57,8 +57,9 @@
 //! Tiers of HTTP and gRPC chains may have bodies of any type, each of its own: the chain's body is one of them, and an
 //! error of one is boxed. Tiers of plain services answer with the primary's own type.
 //!
-//! A chain over a `BoxError` that a handler or a spawned task awaits by `oneshot` has to be
-//! [boxed](Fallback#boxed-errors-in-handlers-and-spawned-tasks), as a "higher-ranked lifetime error" says badly.
+//! Handlers and spawned tasks may await a chain over any error, a `BoxError` too, by its [`oneshot`](Fallback::oneshot).
+//! Where another layer is around the chain, tower's `oneshot` may be a "higher-ranked lifetime error" there:
+//! [this one](fn@crate::core::oneshot) is none.
 //!
 //! # Tiers
 //!
@@ -72,7 +73,7 @@
 //! ```
 //! use std::time::Duration;
 //! use brownout::fallback::{Failed, FallbackLayer, Tier};
-//! # use tower::{BoxError, Layer, ServiceExt, service_fn};
+//! # use tower::{BoxError, Layer, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), BoxError> {
 //! # let cache = service_fn(|_: u32| std::future::pending::<Result<String, BoxError>>());

@@ -16,38 +16,12 @@ use super::{
     run::{End, PrimaryRun, Run, Unanswered},
     watch::{Exercising, Resume},
 };
-use crate::core::Cause;
+use crate::core::{Cause, Oneshot, oneshot};
 
 /// A service with tiers that answer when it cannot. Made by [`FallbackLayer`](super::FallbackLayer).
 ///
 /// It is ready when its primary is, and also when the primary's readiness has failed or the primary is passed over:
 /// then the call goes to the tiers. A clone copies no readiness.
-///
-/// # Boxed errors in handlers and spawned tasks
-///
-/// Where the primary fails with a [`BoxError`](crate::core::BoxError), a future that must be `Send`, as that of an axum
-/// handler or a spawned task, may call the chain (`chain.ready().await?.call(request).await`), but may not hand it to
-/// another future (`chain.oneshot(request).await`): the compiler checks that one for errors of every lifetime
-/// ([rust-lang/rust#110338]), reports a "higher-ranked lifetime error", or that "one type is more general than the
-/// other", and accepts neither a chain nor tower's own `Timeout` there. A box outside the chain helps,
-/// `tower::util::BoxCloneSyncService::new(chain)`; `ServiceBuilder::boxed_clone_sync` asks for futures that are `Sync`
-/// too, and with axum's body they are not.
-///
-/// ```
-/// # use brownout::fallback::FallbackLayer;
-/// # use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
-/// let chain = ServiceBuilder::new()
-///     .layer(FallbackLayer::for_results().safe().last("popular", |_| async { vec![1, 2, 3] })?)
-///     .service(service_fn(|user: u32| async move { Err::<Vec<u32>, _>(BoxError::from(format!("not for {user}"))) }));
-/// let chain = BoxCloneSyncService::new(chain);
-///
-/// let Ok(answer) = tokio::spawn(async move { chain.oneshot(7).await }).await?;
-/// assert_eq!(answer, [1, 2, 3]);
-/// # Ok(()) }
-/// ```
-///
-/// [rust-lang/rust#110338]: https://github.com/rust-lang/rust/issues/110338
 pub struct Fallback<S, T, P> {
     primary: S,
     /// Why the call goes to the tiers at once, whatever the primary says meanwhile: its readiness failed, or it was
@@ -80,6 +54,17 @@ impl<S, T, P> Fallback<S, T, P> {
     /// Takes the tiers off.
     pub fn into_inner(self) -> S {
         self.primary
+    }
+
+    /// Waits until it is ready, calls it once, and waits for the answer: tower's `oneshot`, of which handlers and
+    /// spawned tasks may await this one also where types below spell a [`BoxError`](crate::core::BoxError)
+    /// ([why](fn@crate::core::oneshot)).
+    #[inline]
+    pub fn oneshot<Req>(self, request: Req) -> Oneshot<Self, Req, <Self as Service<Req>>::Future>
+    where
+        Self: Service<Req>,
+    {
+        oneshot(self, request)
     }
 }
 

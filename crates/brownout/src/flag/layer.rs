@@ -21,7 +21,7 @@ use super::{
 ///
 /// ```
 /// # use brownout::{Registry, flag::{FlagLayer, Flags}, registry::FeatureState};
-/// # use tower::{ServiceBuilder, ServiceExt, BoxError, service_fn};
+/// # use tower::{ServiceBuilder, BoxError, service_fn};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 /// let flags = Flags::new(&Registry::new());
 /// let recommendations = flags.flag("ml_recommendations")?;

@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use brownout::{Registry, flag::{FlagLayer, Flags}, registry::FeatureState};
-//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! use tower::{BoxError, ServiceBuilder, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 //! let flags = Flags::new(&Registry::new());
@@ -69,7 +69,7 @@
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! use brownout::{Registry, flag::{FlagLayer, Flags}, registry::FeatureState};
 //! use http::{Request, Response};
-//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! use tower::{BoxError, ServiceBuilder, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 //! # let picked = service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new("picked for you".to_owned())) });
@@ -183,7 +183,7 @@
 //!
 //! ```
 //! use brownout::{Registry, flag::{FlagLayer, Flags}, registry::FeatureState};
-//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! use tower::{BoxError, ServiceBuilder, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 //! let flag = Flags::new(&Registry::new()).flag("ml_recommendations")?;

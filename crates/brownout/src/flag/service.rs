@@ -7,7 +7,9 @@ use std::{
 use brownout_registry::FeatureState;
 use tower_service::Service;
 
-use crate::core::{DegradeReason, MarkDegraded, Observe, Reject, Settle, unwind::OnUnwind};
+use crate::core::{
+    DegradeReason, MarkDegraded, Observe, Oneshot, Reject, Settle, oneshot, unwind::OnUnwind,
+};
 
 use super::{
     cell::Leave,
@@ -83,6 +85,17 @@ impl<S, O, R, M, D, X> Flagged<S, O, R, M, D, X> {
     /// Takes the flag off.
     pub fn into_inner(self) -> S {
         self.inner
+    }
+
+    /// Waits until it is ready, calls it once, and waits for the answer: tower's `oneshot`, of which handlers and
+    /// spawned tasks may await this one also where types below spell a [`BoxError`](crate::core::BoxError)
+    /// ([why](fn@crate::core::oneshot)).
+    #[inline]
+    pub fn oneshot<Req>(self, request: Req) -> Oneshot<Self, Req, <Self as Service<Req>>::Future>
+    where
+        Self: Service<Req>,
+    {
+        oneshot(self, request)
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use brownout::{core::Marks, fallback::FallbackLayer};
 use http::{Request, Response};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 
 /// A body that is `Clone` and always there.
 #[derive(Clone, Debug)]

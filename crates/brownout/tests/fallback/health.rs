@@ -11,7 +11,7 @@ use brownout::{
 };
 use brownout_testing::Behaviour;
 use tokio::time::advance;
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 
 use crate::common::{SECOND, ask, down, failing, hanging, impose, ms, probe, search, view};
 

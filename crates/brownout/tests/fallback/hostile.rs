@@ -16,7 +16,7 @@ use brownout::{
     registry::Status,
 };
 use tokio::time::{Instant, timeout};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 
 use crate::common::{SECOND, down, hanging, ms, probe};
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use brownout::fallback::{CauseKind, FallbackLayer, Tier};
 use brownout_testing::Behaviour;
 use tokio::time::{Instant, sleep};
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 
 use crate::common::{down, failing, hanging, ms, probe};
 

@@ -10,7 +10,7 @@ use brownout::{
 };
 use brownout_testing::Behaviour;
 use tokio::time::Instant;
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, service_fn};
 
 use crate::common::{SECOND, down, hanging, ms, probe};
 

@@ -15,7 +15,7 @@ use brownout::{
 };
 use brownout_testing::fleet::{Fault, FaultyStore};
 use tokio::time::{Instant, advance, sleep};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::ServiceBuilder;
 
 use crate::common::{
     MINUTE, RAMP, SECOND, TTL, exact_in, fail, flagged, history, impose, probe, reason_of,

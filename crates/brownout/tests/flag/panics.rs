@@ -11,7 +11,7 @@ use brownout::{
     registry::FeatureState::{Degraded, Enabled},
 };
 use brownout_testing::Behaviour;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 
 use crate::common::{MINUTE, exact_in, flag, flagged, impose, probe, registry};
 

@@ -12,7 +12,7 @@ use crate::core::Cause;
 ///
 /// ```
 /// # use brownout::{Registry, core::BoxError, fallback::FallbackLayer};
-/// # use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// # use tower::{ServiceBuilder, service_fn};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 /// # let registry = Registry::new();
 /// # let recs = registry.dependency("recommendations").register()?;
