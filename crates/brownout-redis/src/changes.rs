@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::error::RedisStoreError;
 use crate::format::{self, Canary};
 use crate::line::Line;
-use crate::mailbox::{Letter, Letters, mailbox};
+use crate::mailbox::{Found, Letter, Letters, mailbox};
 
 /// What a [`RedisStore`](crate::RedisStore) tells one subscriber.
 ///
@@ -43,7 +43,7 @@ struct Doubt {
 
 /// What has happened.
 enum Next {
-    Letter(Option<Letter>),
+    Found(Option<Found>),
     Sent(Result<(), RedisStoreError>),
     Time,
 }
@@ -98,12 +98,10 @@ impl RedisChanges {
 
     /// Something happens, which may be a message worth telling.
     async fn step(&mut self) -> Result<Option<Message>, RedisStoreError> {
-        if self.letters.missed() {
-            return Ok(Some(Message::Missed(None)));
-        }
         match self.event().await {
-            Next::Letter(Some(letter)) => Ok(self.read(&letter)),
-            Next::Letter(None) => Err(self.connection.peer.has_hung_up()),
+            Next::Found(Some(Found::Letter(letter))) => Ok(self.read(&letter)),
+            Next::Found(Some(Found::Missed)) => Ok(Some(Message::Missed(None))),
+            Next::Found(None) => Err(self.connection.peer.has_hung_up()),
             Next::Sent(sent) => {
                 if let Some(doubt) = &mut self.doubt {
                     doubt.sending = None;
@@ -127,11 +125,11 @@ impl RedisChanges {
             None => self.heard + self.line.settings.silence,
         };
         let mut sending = self.doubt.as_mut().and_then(|doubt| doubt.sending.as_mut());
-        let mut letter = pin!(self.letters.next());
+        let mut found = pin!(self.letters.next());
         let mut time = pin!(sleep_until(due));
         poll_fn(|context| {
-            if let Poll::Ready(letter) = letter.as_mut().poll(context) {
-                return Poll::Ready(Next::Letter(letter));
+            if let Poll::Ready(found) = found.as_mut().poll(context) {
+                return Poll::Ready(Next::Found(found));
             }
             if let Some(sending) = &mut sending
                 && let Poll::Ready(sent) = sending.as_mut().poll(context)

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use brownout_registry::fleet::{FleetStore, StoreErrorKind, limits};
+use brownout_registry::fleet::{Changes, FleetStore, Message, StoreErrorKind, limits};
+use tokio::time::{sleep, timeout};
 
 use crate::support::{
-    Server, count, flag, ids, kind, quorum, replica, rule, said, stack, store, summary, written,
+    PATIENCE, Server, count, flag, ids, kind, quorum, replica, rule, said, stack, store, summary,
+    written,
 };
 
 /// Names so many members in a sorted set, none of which ends soon.
@@ -98,4 +100,19 @@ async fn replicas_beyond_all_reason_are_refused_and_those_known_live_on() {
     let replicas = shop.replicas().await.unwrap();
     assert_eq!(replicas.live, 100_000);
     assert!(replicas.summaries.len() <= limits::SUMMARIES);
+}
+
+#[tokio::test]
+async fn a_message_larger_than_all_that_may_wait_is_told_as_missed_at_once() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    let mut changes = shop.subscribe(&replica("one")).await.unwrap();
+    let told = tokio::spawn(async move { changes.next().await });
+    // Nothing else is said, and it waits by then.
+    sleep(PATIENCE / 8).await;
+    let large = "x".repeat(5 << 20);
+    assert_eq!(server.run(&["PUBLISH", "{shop}:changes", &large]), ":1");
+    let told = timeout(PATIENCE / 2, told).await;
+    let told = told.expect("before it would doubt itself").unwrap();
+    assert!(matches!(told, Ok(Message::Missed(None))), "{told:?}");
 }
