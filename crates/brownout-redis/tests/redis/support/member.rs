@@ -20,13 +20,17 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn join(store: RedisStore, name: &str) -> Self {
-        let registry = Registry::new();
         let settings = FleetSettings::new(replica(name))
             .timeout(Duration::from_millis(1_500))
             .ping(Duration::from_millis(300))
             .repair(Duration::from_secs(1))
             .flush(Duration::from_millis(100))
             .report(Duration::from_millis(300));
+        Self::join_as(store, settings)
+    }
+
+    pub(crate) fn join_as(store: RedisStore, settings: FleetSettings) -> Self {
+        let registry = Registry::new();
         let guard = registry.join_fleet(store, settings).unwrap();
         Self {
             fleet: guard.fleet(),

@@ -1,12 +1,14 @@
 //! Real servers, cables between them and the store, and shorthand.
 
 mod cable;
+mod calls;
 mod fake;
 mod member;
 mod server;
 mod values;
 
 pub(crate) use self::cable::Cable;
+pub(crate) use self::calls::Calls;
 pub(crate) use self::fake::{Fake, bulk, hello};
 pub(crate) use self::member::{Member, until};
 pub(crate) use self::server::{Server, program};
