@@ -16,6 +16,7 @@ mod fleet;
 mod model;
 mod outages;
 mod places;
+mod restored;
 mod rights;
 mod support;
 #[cfg(feature = "tls")]

@@ -59,6 +59,11 @@ impl Member {
         imposed.map(|imposed| imposed.value)
     }
 
+    /// Whether the fleet degrades a flag.
+    pub(crate) fn tripped(&self, name: &str) -> bool {
+        self.registry.flag_trip(name).unwrap().get().is_some()
+    }
+
     /// The fleet's overrides, as they are here.
     pub(crate) fn held(&self) -> Vec<(Target, FleetOverrideId)> {
         let overrides = self.registry.overrides().into_iter();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,16 @@ use tempfile::TempDir;
 
 use super::fake::bulk;
 
-/// A server on a free port of the loopback interface, which keeps nothing and dies with its handle.
+/// A server on a free port of the loopback interface, which keeps nothing unless it is asked, and dies with its handle.
 pub(crate) struct Server {
     child: Child,
     port: u16,
     folder: TempDir,
     options: Vec<String>,
 }
+
+/// All that a server held at a moment.
+pub(crate) struct Backup(Vec<u8>);
 
 /// How long a server may take to come up on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,6 +89,30 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child = spawn(self.port, self.folder.path(), &self.options);
         assert!(comes_up(&mut self.child, self.port), "it comes up again");
+    }
+
+    /// A copy of all it holds.
+    pub(crate) fn copy(&self) -> Backup {
+        assert_eq!(self.run(&["SAVE"]), "+OK");
+        let backup = Backup(fs::read(self.dump()).expect("it has saved"));
+        self.forget();
+        backup
+    }
+
+    /// Starts it on the same port, with what it held when it was copied.
+    pub(crate) fn restore(&mut self, backup: &Backup) {
+        fs::write(self.dump(), &backup.0).expect("room for the copy");
+        self.restart();
+        self.forget();
+    }
+
+    /// Removes the file, from which a later life would begin.
+    fn forget(&self) {
+        fs::remove_file(self.dump()).expect("it was there");
+    }
+
+    fn dump(&self) -> PathBuf {
+        self.folder.path().join("dump.rdb")
     }
 
     fn signal(&self, signal: &str) {
