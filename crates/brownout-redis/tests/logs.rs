@@ -11,14 +11,15 @@
 #[path = "redis/support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use brownout_registry::Status;
+use brownout_registry::{FeatureState, Order, Status, SystemHealth};
 use brownout_testing::LogCapture;
 use tokio::time::sleep;
 use tracing::Level;
 
-use self::support::{Fake, Member, Server, hello, store, until};
+use self::support::{Calls, Fake, Member, Server, hello, store, until};
 
 /// What was said of the store at the level, each with its detail.
 fn said(log: &LogCapture, level: Level) -> Vec<String> {
@@ -133,5 +134,146 @@ async fn trouble_that_comes_later_is_told_once_and_so_is_its_end() {
         })
         .await;
         assert_eq!(said(&log, Level::WARN).len(), 1);
+    }
+}
+
+/// Two replicas that count calls of a flag, one of them as a user of its own.
+struct Pair {
+    members: [Member; 2],
+    calls: [Arc<Calls>; 2],
+}
+
+impl Pair {
+    async fn at(server: &Server) -> Self {
+        run(
+            server,
+            "ACL SETUSER shop on >hunter2 ~{shop}:* &{shop}:* +@all",
+        );
+        let restricted = format!("redis://shop:hunter2@127.0.0.1:{}", server.port());
+        let members = [
+            Member::join(store(&restricted), "one"),
+            Member::join(store(&server.url()), "other"),
+        ];
+        let calls = [0, 1].map(|number: usize| Calls::of(&members[number].registry, "search"));
+        until("each knows that the other lives", || {
+            members.iter().all(|member| member.fleet.view().live == 2)
+        })
+        .await;
+        Self { members, calls }
+    }
+
+    /// Serves calls, of which some fail, until something is so.
+    async fn serving(&self, what: &str, holds: impl Fn() -> bool) {
+        let all = async {
+            loop {
+                for calls in &self.calls {
+                    calls.add(1, 1);
+                }
+                // More often than they tell the store, so that no time is without failures.
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = until(what, holds) => {}
+            () = all => {}
+        }
+    }
+}
+
+/// What becomes of two replicas when one of them, at least, cannot count for this reason, until that is mended.
+async fn counting_fails(
+    spoil: impl Fn(&Server),
+    reason: &str,
+    words: &str,
+    mend: impl Fn(&Server),
+) {
+    let server = Server::start();
+    let log = LogCapture::start();
+    let pair = Pair::at(&server).await;
+    let [one, other] = &pair.members;
+    assert_eq!(said(&log, Level::WARN), [""; 0]);
+
+    spoil(&server);
+    pair.serving("one says so", || one.store_status().0 == Status::Degraded)
+        .await;
+    let said = one.store_status().1;
+    assert!(
+        said.contains(reason) && said.contains("count fails"),
+        "{said}"
+    );
+    assert_eq!(one.registry.health(), SystemHealth::Degraded, "a warning");
+
+    // Everything else goes on, here and with the others, and so does the trouble.
+    assert!(one.fleet.is_in_touch());
+    one.set("fleet", FeatureState::Disabled).await;
+    let order = Order::new("ops", "drill", Duration::from_mins(1));
+    one.registry
+        .override_flag("own", FeatureState::Disabled, order)
+        .unwrap();
+    assert_eq!(one.imposed("own"), Some(FeatureState::Disabled));
+    let fleets = || other.imposed("fleet") == Some(FeatureState::Disabled);
+    pair.serving("the other has heard", fleets).await;
+    let begun = Instant::now();
+    pair.serving("it goes on", || begun.elapsed() > Duration::from_secs(3))
+        .await;
+    assert_eq!(one.store_status().0, Status::Degraded);
+    assert!(!one.tripped("search") && !other.tripped("search"));
+
+    mend(&server);
+    let is_well = |member: &Member| member.store_status().0 == Status::Healthy;
+    pair.serving("all are well, and count together", || {
+        let counted = |member: &Member| is_well(member) && member.tripped("search");
+        pair.members.iter().all(counted)
+    })
+    .await;
+    assert_eq!(one.registry.health(), SystemHealth::Healthy);
+
+    let told = log
+        .records()
+        .into_iter()
+        .filter(|record| record.level == Level::WARN && record.field("replica") == Some("one"));
+    let told: Vec<_> = told.collect();
+    let [told] = &told[..] else {
+        panic!("said {} times: {told:?}", told.len());
+    };
+    assert_eq!(told.field("reason"), Some(reason));
+    assert_eq!(told.field("op"), Some("count"));
+    let detail = told.field("detail").unwrap();
+    assert!(
+        detail.contains(words) && !detail.contains("hunter2"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_right_that_only_counting_needs_is_told_once() {
+    let all_but_windows = "resetkeys ~{shop}:meta ~{shop}:index ~{shop}:o:* ~{shop}:t:* ~{shop}:r*";
+    for (without, with) in [("-hlen", "+hlen"), (all_but_windows, "~{shop}:*")] {
+        let set = |rules: &str| {
+            let command = format!("ACL SETUSER shop {rules}");
+            move |server: &Server| run(server, &command)
+        };
+        let words = "user `shop` lacks a right";
+        counting_fails(set(without), "access refused", words, set(with)).await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_that_only_counting_sees_is_told_once() {
+    for garbage in [
+        "redis.call('DEL', key) redis.call('SET', key, 'x')",
+        "redis.call('HSET', key, 'err', 'x')",
+    ] {
+        // Those of the flag's window, and of as long after that as this takes.
+        let buckets = |what: &str| {
+            let script = format!(
+                "local now = redis.call('TIME')[1] \
+                 for number = math.floor(now / 5) - 12, math.floor(now / 5) + 24 do \
+                 local key = string.format('{{shop}}:w:search:5000:%.0f', number) {what} end"
+            );
+            move |server: &Server| drop(server.run(&["EVAL", &script, "0"]))
+        };
+        let clear = buckets("redis.call('DEL', key)");
+        counting_fails(buckets(garbage), "damaged data", "{shop}:w:search:", clear).await;
     }
 }
