@@ -52,17 +52,22 @@ local function count(at)
   local window = root .. ':w:' .. ARGV[at] .. ':' .. ARGV[at + 4] .. ':'
   local bucket = math.floor(now / tonumber(ARGV[at + 4]))
   local key = window .. int(bucket)
+  local ms = tonumber(ARGV[at + 4]) * (BUCKETS + 1)
+  -- Before as well: without the right to give it an end there is to be no key.
+  keep(key, ms)
   if ARGV[at + 1] ~= '0' then
     redis.call('HINCRBY', key, 'ok', ARGV[at + 1])
   end
   if ARGV[at + 2] ~= '0' then
     redis.call('HINCRBY', key, 'err', ARGV[at + 2])
+  end
+  keep(key, ms)
+  if ARGV[at + 2] ~= '0' then
     -- More names than the quorum are of no use.
     if redis.call('HLEN', key) <= quorum + 2 then
       redis.call('HSET', key, replica, '1')
     end
   end
-  keep(key, tonumber(ARGV[at + 4]) * (BUCKETS + 1))
   -- Successes alone make nothing worse.
   if ARGV[at + 2] == '0' or not too_much(window, bucket, at) then
     return nil
@@ -77,9 +82,9 @@ local function count(at)
   for number = bucket - BUCKETS + 1, bucket do
     redis.call('DEL', window .. int(number))
   end
-  local ms = tonumber(ARGV[at + 6])
-  set(present, member, ms, '')
-  keep(KEYS[1], math.max(tonumber(ARGV[2]), ms))
+  local lasting = tonumber(ARGV[at + 6])
+  set(present, member, lasting, '')
+  keep(KEYS[1], math.max(tonumber(ARGV[2]), lasting))
 end
 
 local answer = { 'ok', int(now) }

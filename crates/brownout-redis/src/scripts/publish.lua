@@ -8,9 +8,10 @@ local function set(present, member, ms, payload)
   end
   local untl = int(now + ms)
   local value = '1 ' .. present.epoch .. ' ' .. present.revision .. ' ' .. untl .. ' ' .. payload
-  redis.call('SET', root .. ':' .. member, value, 'PX', int(ms))
+  keep(root .. ':index', ms)
   redis.call('ZADD', root .. ':index', untl, member)
   keep(root .. ':index', ms)
+  redis.call('SET', root .. ':' .. member, value, 'PX', int(ms))
   lines[#lines + 1] = member .. ' ' .. untl .. ' ' .. payload
 end
 

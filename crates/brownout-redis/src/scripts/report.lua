@@ -13,6 +13,7 @@ if not redis.call('ZSCORE', index, ARGV[4]) and redis.call('ZCARD', index) >= to
 end
 local untl = int(now + ms)
 redis.call('SET', key, '1 ' .. untl .. ' ' .. ARGV[6], 'PX', ARGV[5])
+keep(index, ms)
 redis.call('ZADD', index, untl, ARGV[4])
 keep(index, ms)
 -- The state lives on while any replica does.

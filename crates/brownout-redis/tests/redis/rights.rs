@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use brownout_redis::RedisStore;
-use brownout_registry::fleet::{FleetStore, StoreErrorKind};
+use brownout_registry::fleet::{FleetStore, Outcome, StoreErrorKind};
 use brownout_testing::fleet::conforms;
 
 use crate::support::{
-    Server, builder, count, flag, kind, quorum, replica, rule, said, stack, summary,
+    Server, builder, count, flag, kind, quorum, replica, rule, said, stack, store, summary,
 };
 
 /// The rules that the crate's documentation gives, word for word, for a namespace.
@@ -132,4 +132,49 @@ async fn a_check_says_the_version_or_what_is_missing() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+}
+
+#[tokio::test]
+async fn what_was_left_half_done_without_a_right_ends_and_is_in_nobodys_way() {
+    let server = Server::start();
+    let rules = documented("shop");
+    let mut left = Vec::new();
+    for missing in 0..rules.len() {
+        assert_eq!(server.run(&["FLUSHALL"]), "+OK");
+        store(&server.url()).picture().await.unwrap();
+        server.run(&["ACL", "DELUSER", "shop"]);
+        let mut rules = rules.clone();
+        let missing = rules.remove(missing);
+        allow(&server, &rules);
+        let restricted = builder(&url(&server)).build().unwrap();
+        let one = replica("one");
+        let _refused = restricted
+            .write(vec![stack(flag("search"), None, &[1])])
+            .await;
+        let counts = vec![count("search", 5, 5, rule(9))];
+        let _refused = restricted.count(&one, quorum(1), counts).await;
+        let _refused = restricted
+            .report(summary("one"), Duration::from_secs(9))
+            .await;
+
+        let keys = server.run(&["KEYS", "*"]);
+        for key in keys.lines().filter(|line| line.starts_with('{')) {
+            if server.run(&["PTTL", key]) == ":-1" {
+                left.push(format!("without {missing}: {key} never ends"));
+            }
+        }
+        // Somebody who has all rights decides, knowing what the store shows.
+        let shop = store(&server.url());
+        let picture = shop.picture().await.unwrap();
+        let shown = picture
+            .stacks
+            .iter()
+            .find(|stack| stack.target == flag("search"));
+        let shown = shown.map(|stack| stack.stamp.version);
+        let outcomes = shop.write(vec![stack(flag("search"), shown, &[2])]).await;
+        if !matches!(outcomes.as_deref(), Ok([Outcome::Written(_)])) {
+            left.push(format!("without {missing}: a write comes to {outcomes:?}"));
+        }
+    }
+    assert_eq!(left, [""; 0]);
 }
