@@ -109,8 +109,9 @@
 //!     +zadd +zcard +zcount +zrangebyscore +zremrangebyscore +zscore
 //! ```
 //!
-//! A database other than 0 needs `+select` as well. Where rules are forgotten, errors name the server, the user and the
-//! right. [`RedisStore::check`] shows it before a service starts.
+//! A database other than 0 needs `+select` as well. Where rules are forgotten, errors name the server and the user,
+//! and what the server says: newer ones the command, Redis 7.0 of scripts none. [`RedisStore::check`] shows it before a
+//! service starts.
 //!
 //! # TLS
 //!

@@ -277,3 +277,22 @@ async fn garbage_that_only_counting_sees_is_told_once() {
         counting_fails(buckets(garbage), "damaged data", "{shop}:w:search:", clear).await;
     }
 }
+
+#[tokio::test]
+async fn a_right_that_only_failures_need_is_missed_once_however_calls_end() {
+    let server = Server::start();
+    let log = LogCapture::start();
+    let pair = Pair::at(&server).await;
+    run(&server, "ACL SETUSER shop -hlen");
+    for _ in 0..10 {
+        // One batch with a failure in it, which is refused, and then some without, which are not.
+        pair.calls[0].add(0, 1);
+        for _ in 0..10 {
+            pair.calls[0].add(1, 0);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(pair.members[0].store_status().0, Status::Degraded);
+    let told = said(&log, Level::WARN);
+    assert_eq!(told.len(), 1, "{told:?}");
+}

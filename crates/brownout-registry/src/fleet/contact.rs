@@ -9,11 +9,14 @@ use tokio::time::Instant;
 
 use super::error::{StoreError, StoreErrorKind};
 use super::op::StoreOp;
+use super::settings::FleetSettings;
 use crate::report::{Report, Reporter};
 
 #[derive(Debug)]
 pub(super) struct Contact {
     replica: String,
+    /// What is refused now and then is refused: it is mended when it has gone well for so long.
+    mended: Duration,
     joined: Instant,
     state: Mutex<State>,
     in_touch: watch::Sender<bool>,
@@ -35,8 +38,8 @@ struct State {
     mourned: BTreeSet<StoreErrorKind>,
     /// Whether it ever was in touch.
     found: bool,
-    /// What the store does not do although it is there, and why.
-    refused: BTreeMap<StoreOp, StoreErrorKind>,
+    /// What the store does not do although it is there, why, and when it last did not.
+    refused: BTreeMap<StoreOp, (StoreErrorKind, Instant)>,
     /// Of what damage and refusals the log has been told since the store was last lost, and when they last were there.
     told: BTreeMap<StoreErrorKind, Instant>,
 }
@@ -54,7 +57,7 @@ impl State {
 }
 
 impl Contact {
-    pub(super) fn new(replica: String, reporter: Reporter) -> Self {
+    pub(super) fn new(settings: &FleetSettings, reporter: Reporter) -> Self {
         let state = State {
             reporter: Some(reporter),
             since: None,
@@ -67,7 +70,8 @@ impl Contact {
             told: BTreeMap::new(),
         };
         Self {
-            replica,
+            replica: settings.replica.to_string(),
+            mended: settings.report,
             joined: Instant::now(),
             state: Mutex::new(state),
             in_touch: watch::Sender::new(false),
@@ -183,12 +187,12 @@ impl Contact {
             return;
         }
         let mut state = self.lock();
-        let before = state.refused.insert(op, kind);
+        let before = state.refused.insert(op, (kind, Instant::now()));
         let news = state.is_news(kind);
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
-        if before != Some(kind) {
+        if before.is_none_or(|(before, _)| before != kind) {
             let message = format!("{kind}: {op} fails; the rest is in use");
             reporter.report(Report::degraded(message).detail(error.private_detail()));
         }
@@ -204,7 +208,21 @@ impl Contact {
     /// The store has done this.
     pub(super) fn does(&self, op: StoreOp) {
         let mut state = self.lock();
-        if state.refused.remove(&op).is_none() || !state.refused.is_empty() {
+        if state.refused.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        state.refused.retain(|&refused, &mut (_, last)| {
+            let ago = now.saturating_duration_since(last);
+            // What is not asked for any more is not refused for ever.
+            let over = if refused == op {
+                self.mended
+            } else {
+                NEWS_AGAIN
+            };
+            ago < over
+        });
+        if !state.refused.is_empty() {
             return;
         }
         let damaged = state.damage.is_some();
@@ -246,7 +264,7 @@ impl Contact {
 
     pub(super) fn trouble(&self) -> Option<StoreErrorKind> {
         let state = self.lock();
-        let refused = || state.refused.values().next().copied();
+        let refused = || state.refused.values().next().map(|(kind, _)| *kind);
         state.trouble.or(state.damage).or_else(refused)
     }
 

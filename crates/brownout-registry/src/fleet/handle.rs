@@ -93,7 +93,7 @@ impl FleetGuard {
             .register()
             .map_err(JoinError::Dependency)?;
         let reporter = dependency.reporter(ReporterKind::Code, "fleet");
-        let contact = Contact::new(settings.replica.to_string(), reporter);
+        let contact = Contact::new(&settings, reporter);
         let (sender, commands) = mpsc::channel(orders::WAITING);
         let shared = &registry.shared;
         let link = Arc::new(Link::new(shared, settings, contact, sender));

@@ -84,6 +84,8 @@
 //! When it is back, the replica takes a [`Picture`], and holds what all hold. A store that comes back empty, or older than
 //! it was, is another [epoch](Version) or an earlier revision. It has lost what people have decided, and gets it back
 //! from whoever comes first and still has it, unless people have decided anew; what automation had decided is dropped.
+//! Of a target that an older store still knows, its older stack counts: what was added to it since is gone, and what was
+//! released since is in force again until its end.
 //!
 //! Starting while the store is away works, with the same `warn`.
 //!
