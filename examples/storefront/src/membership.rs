@@ -32,7 +32,7 @@ pub(crate) struct FleetArgs {
     )]
     namespace: String,
 
-    /// The name of this replica, which no other of its fleet has [default: the host's name and the process's number]
+    /// The name of this replica, which no other of its fleet has [default: $HOSTNAME and the process's number]
     #[arg(long, value_name = "NAME", requires = "redis")]
     replica: Option<String>,
 }
