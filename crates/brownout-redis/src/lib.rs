@@ -17,7 +17,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! That succeeds whether the server is there or not. A customised one, for a user of its own, behind Sentinels, over TLS:
+//! `brownout_registry` is what the crate `brownout` has as `brownout::registry`; a service that has that needs no other.
+//! Joining succeeds whether the server is there or not. A customised one, for a user of its own, behind Sentinels, over TLS:
 //!
 //! ```
 //! use std::time::Duration;
