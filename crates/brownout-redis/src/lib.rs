@@ -110,9 +110,10 @@
 //!     +zadd +zcard +zcount +zrangebyscore +zremrangebyscore +zscore
 //! ```
 //!
-//! A database other than 0 needs `+select` as well. Where rules are forgotten, errors name the server and the user,
-//! and what the server says: newer ones the command, Redis 7.0 of scripts none. [`RedisStore::check`] shows it before a
-//! service starts.
+//! A database other than 0 needs `+select` as well. Where rules are forgotten, errors name the server, the user and the
+//! right, as far as the server says: of a script it says only that something was not allowed in there, and `ACL LOG` says
+//! what. [`RedisStore::check`] shows before a service starts what subscribing and reading lacks; what only writes, counts
+//! and summaries need shows in the log when they come.
 //!
 //! # TLS
 //!
