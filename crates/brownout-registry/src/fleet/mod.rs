@@ -19,8 +19,10 @@
 //! let registry = Registry::new();
 //! // Redis, in production.
 //! let store = MemoryStore::new();
+//! // Another at each replica: two of one name count as one, and nobody notices. Shells do not export HOSTNAME.
 //! let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "laptop".to_owned());
-//! let in_fleet = registry.join_fleet(store, FleetSettings::new(ReplicaId::new(host)?))?;
+//! let name = ReplicaId::new(format!("{host}-{}", std::process::id()))?;
+//! let in_fleet = registry.join_fleet(store, FleetSettings::new(name))?;
 //! // … until this is dropped.
 //! # drop(in_fleet);
 //! # Ok(()) }
