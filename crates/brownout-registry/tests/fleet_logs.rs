@@ -20,7 +20,7 @@ use brownout_registry::fleet::{
 };
 use brownout_registry::{Status, SystemHealth};
 use brownout_testing::LogCapture;
-use brownout_testing::fleet::Fault;
+use brownout_testing::fleet::{Fault, FaultyStore};
 use tokio::time::sleep;
 
 use self::common::{Calls, REPAIR, Replica, SECOND, fleet, registry, settings, soon};
@@ -76,6 +76,66 @@ async fn a_store_that_fails_now_this_way_now_that_is_two_troubles() {
         sleep(SECOND * 30).await;
     }
     assert_eq!(said(&log, tracing::Level::WARN).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_never_there_is_not_called_lost() {
+    let log = LogCapture::start();
+    let registry = registry(7);
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    faults.all(Fault::Fail(StoreErrorKind::Refused));
+    let guard = registry.join_fleet(store, settings("one")).unwrap();
+    sleep(SECOND * 100).await;
+    let told = said(&log, tracing::Level::WARN);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("not reached"), "{told:?}");
+    let snapshot = registry.snapshot();
+    let store = snapshot.dependency("fleet-store").unwrap();
+    let message = store.reports[0].message.as_deref().unwrap();
+    assert!(message.ends_with("never yet; defaults in use"), "{message}");
+    faults.all(Fault::None);
+    guard.fleet().in_touch().await;
+    faults.all(Fault::Fail(StoreErrorKind::Refused));
+    sleep(SECOND * 100).await;
+    assert!(said(&log, tracing::Level::WARN)[1].contains("lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_is_told_and_no_trouble() {
+    let log = LogCapture::start();
+    let (_server, [one]) = fleet().await;
+    one.faults.all(Fault::Hang);
+    drop(one.guard);
+    sleep(SECOND * 100).await;
+    assert_eq!(said(&log, tracing::Level::WARN), [""; 0]);
+    let left = |record: &brownout_testing::LogRecord| record.message == "fleet left";
+    assert_eq!(
+        log.records().iter().filter(|record| left(record)).count(),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_of_one_name_are_told_and_one_after_the_other_is_not() {
+    let log = LogCapture::start();
+    let server = MemoryStore::new();
+    let twins = || {
+        let told = log.records().into_iter();
+        let told = told.filter(|record| record.message.contains("under this replica's name"));
+        told.count()
+    };
+    for seed in 0..5 {
+        let one = Replica::join_as(&server, registry(seed), settings("same"));
+        sleep(SECOND * 60).await;
+        drop(one);
+    }
+    assert_eq!(twins(), 0);
+    let _one = Replica::join_as(&server, registry(5), settings("same"));
+    let _other = Replica::join_as(&server, registry(6), settings("same"));
+    sleep(SECOND * 60).await;
+    assert_eq!(twins(), 2, "each says so once");
+    sleep(SECOND * 3_000).await;
+    assert_eq!(twins(), 2);
 }
 
 /// Holds something that is not ours, or panics.

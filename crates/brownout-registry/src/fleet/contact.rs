@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::error::{StoreError, StoreErrorKind};
 use super::op::StoreOp;
 use super::settings::FleetSettings;
+use crate::caught::caught;
 use crate::report::{Report, Reporter};
 
 #[derive(Debug)]
@@ -38,6 +39,9 @@ struct State {
     mourned: BTreeSet<StoreErrorKind>,
     /// Whether it ever was in touch.
     found: bool,
+    /// How many messages of another process of this name have come, and when the log was last told.
+    twins: u32,
+    twin_told: Option<Instant>,
     /// What the store does not do although it is there, why, and when it last did not.
     refused: BTreeMap<StoreOp, (StoreErrorKind, Instant)>,
     /// Of what damage and refusals the log has been told since the store was last lost, and when they last were there.
@@ -66,6 +70,8 @@ impl Contact {
             damage: None,
             mourned: BTreeSet::new(),
             found: false,
+            twins: 0,
+            twin_told: None,
             refused: BTreeMap::new(),
             told: BTreeMap::new(),
         };
@@ -124,6 +130,7 @@ impl Contact {
         self.in_touch.send_replace(false);
         let age = self.age().as_secs();
         let mut state = self.lock();
+        let never = state.synchronised.is_none();
         state.trouble = Some(error.kind());
         let news = state.mourned.insert(error.kind()) && !state.told.contains_key(&error.kind());
         if state.since.take().is_some() {
@@ -134,18 +141,25 @@ impl Contact {
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
-        let message = format!(
-            "{}; not synchronised for {age} s, last known state in use",
-            error.kind()
-        );
+        let in_use = if never {
+            "never yet; defaults in use"
+        } else {
+            "last known state in use"
+        };
+        let message = format!("{}; not synchronised for {age} s, {in_use}", error.kind());
         reporter.report(Report::degraded(message).detail(error.private_detail()));
-        if news {
-            let (replica, reason) = (&self.replica, error.kind().as_str());
-            let detail = error.private_detail();
-            tracing::warn!(
+        let (replica, reason) = (&self.replica, error.kind().as_str());
+        let detail = error.private_detail();
+        match (news, never) {
+            (false, _) => {}
+            (true, true) => tracing::warn!(
+                %replica, reason, detail,
+                "fleet store not reached; the replica goes by its own defaults until it is"
+            ),
+            (true, false) => tracing::warn!(
                 %replica, reason, detail,
                 "fleet store lost; the replica goes on with what it knows"
-            );
+            ),
         }
     }
 
@@ -236,11 +250,37 @@ impl Contact {
         }
     }
 
+    /// Somebody else sends messages to a replica of this name. Logged once in a while.
+    ///
+    /// One or two may be of a process that has just made room for this one.
+    pub(super) fn twin(&self) {
+        let mut state = self.lock();
+        state.twins = state.twins.saturating_add(1);
+        if state.twins <= 2 || state.reporter.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let told = state.twin_told.replace(now);
+        drop(state);
+        if told.is_none_or(|told| now >= told + NEWS_AGAIN) {
+            let replica = &self.replica;
+            tracing::warn!(
+                %replica,
+                "another process takes part in the fleet under this replica's name; give each its own, or they replace \
+                 each other's summaries and count as one in the quorum"
+            );
+        }
+    }
+
     /// Withdraws what was reported.
     pub(super) fn leave(&self) {
         let reporter = self.lock().reporter.take();
         self.in_touch.send_replace(false);
-        drop(reporter);
+        if reporter.is_some() {
+            let replica = &self.replica;
+            // Caught, since this is the end of a guard, and perhaps that of a panic.
+            caught(|| tracing::info!(%replica, "fleet left"));
+        }
     }
 
     /// How long ago the replica last knew that it holds what the store does; since it joined, where it never has.

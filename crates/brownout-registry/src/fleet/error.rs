@@ -138,10 +138,11 @@ impl fmt::Display for FleetError {
                 "this replica has not reached the fleet's store yet, so it does not know what the fleet has decided; \
                  set an override of this replica alone, or try again",
             ),
-            Self::Store(error) => write!(
+            Self::Store(error) if error.is_silence() || error.kind == StoreErrorKind::Other => write!(
                 f,
                 "{error}; whether it was done is not certain, so look again before repeating it"
             ),
+            Self::Store(error) => error.fmt(f),
             Self::Busy => f.write_str("too many decisions wait for the fleet's store; try again"),
             Self::Left => f.write_str("this replica has left its fleet"),
         }

@@ -138,7 +138,11 @@ impl Fleet {
 
     /// Imposes a value on a target, on all replicas, until the order expires or is released.
     ///
-    /// An override that a replica has of its own counts before the fleet's. Fails if the order is not valid, the target
+    /// An override that a replica has of its own counts before the fleet's. A dependency that is not registered here is no
+    /// error, since it may be elsewhere, or later: until then the override counts for nothing here and is not among
+    /// [`overrides`](Registry::overrides), so keep its id.
+    ///
+    /// Fails if the order is not valid, the target
     /// already carries 8 overrides of the fleet, somebody else decides about the target at the same time, or the store is
     /// away.
     pub async fn set(
@@ -188,6 +192,12 @@ impl Fleet {
     /// Whether this replica is in touch with the store, and so holds what the fleet has decided.
     pub fn is_in_touch(&self) -> bool {
         self.link.contact.is_in_touch()
+    }
+
+    /// Waits until this replica is in touch with the store. For start-up, where that is worth a wait: bound it, as the
+    /// store may be away. Cancel safe; ends at no time once the fleet is left.
+    pub async fn in_touch(&self) {
+        self.link.contact.in_touch().await;
     }
 
     /// How long ago this replica last knew that it holds what the store does; since it joined, where it never has.

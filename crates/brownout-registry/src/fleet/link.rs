@@ -33,8 +33,13 @@ pub(crate) struct Link {
     pub(super) offer: Notify,
     /// What was last heard of the other replicas.
     seen: Mutex<Seen>,
+    /// Which process this is: the upper half of the numbers of its messages to itself.
+    process: u64,
     errors: [AtomicU64; StoreOp::ALL.len()],
 }
+
+/// Of the number of a message of a replica to itself, what says which process has sent it.
+const PROCESS: u64 = !0 << 32;
 
 /// How far intervals stray, so that replicas do not come in step.
 const JITTER: f64 = 0.2;
@@ -46,10 +51,12 @@ impl Link {
         contact: Contact,
         commands: mpsc::Sender<Command>,
     ) -> Self {
+        let random = registry.random.child();
         Self {
             registry: Arc::downgrade(registry),
             settings,
-            random: registry.random.child(),
+            process: random.next_u64() & PROCESS,
+            random,
             desk: Desk::new(registry),
             contact,
             commands,
@@ -83,6 +90,16 @@ impl Link {
 
     pub(super) fn failed(&self, op: StoreOp) {
         self.errors[op as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of a message of this process to itself.
+    pub(super) fn canary(&self) -> u64 {
+        self.process | (self.random.next_u64() & !PROCESS)
+    }
+
+    /// Whether this process has sent the message of that number, and no other of the replica's name.
+    pub(super) const fn is_own(&self, canary: u64) -> bool {
+        canary & PROCESS == self.process
     }
 
     pub(super) fn jitter(&self, interval: Duration) -> Duration {

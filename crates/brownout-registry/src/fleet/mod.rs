@@ -110,10 +110,12 @@
 //!
 //! | log | when |
 //! |---|---|
-//! | INFO "fleet store is there", "fleet store is back" | once each time |
+//! | INFO "fleet store is there", "fleet store is back", "fleet left" | once each time |
+//! | WARN "fleet store not reached; …" | once for each reason, until it is there |
 //! | WARN "fleet store lost; …" | once for each reason, until it is back |
 //! | WARN "fleet store holds what cannot be read; …" | once for each reason, until the store was lost or nothing was wrong for 10 minutes |
 //! | WARN "fleet store refuses a part of its work; …" | the same |
+//! | WARN "another process takes part in the fleet under this replica's name; …" | once, and again after 10 minutes without |
 //!
 //! [`Readings`](crate::Readings) have the age of what is known and the errors by operation.
 //!

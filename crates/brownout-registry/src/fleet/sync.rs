@@ -191,6 +191,9 @@ impl Due {
                 }
             }
             Message::Canary(number) => {
+                if !link.is_own(number) {
+                    link.contact.twin();
+                }
                 let sent = self.canary.as_ref();
                 if sent.is_some_and(|sent| sent.number == number) {
                     self.canary = None;
@@ -216,7 +219,7 @@ impl Due {
     }
 
     async fn ping<S: FleetStore>(&mut self, link: &Link, store: &S) -> Result<(), StoreError> {
-        let number = link.random.next_u64();
+        let number = link.canary();
         let ping = store.ping(&link.settings.replica, number);
         link.run(StoreOp::Ping, ping).await?;
         let now = Instant::now();
