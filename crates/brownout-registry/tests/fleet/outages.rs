@@ -1,6 +1,6 @@
 //! The store is away, deaf, slow, or gone: what is known stays, and what was missed is made up for.
 
-use brownout_registry::fleet::{FleetError, StoreErrorKind, StoreOp};
+use brownout_registry::fleet::{FleetError, FleetStore, StoreErrorKind, StoreOp};
 use brownout_registry::{FeatureState, OverrideValue};
 use brownout_testing::fleet::Fault;
 use tokio::time::{Instant, sleep};
@@ -274,4 +274,34 @@ async fn however_many_decide_while_the_store_hangs_each_is_told_in_time() {
     }
     let waited = begun.elapsed();
     assert!(waited <= SECOND * 5, "twice the timeout, not {waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_nothing_back_is_asked_no_more_often_than_any() {
+    for kind in [
+        StoreErrorKind::Full,
+        StoreErrorKind::Refused,
+        StoreErrorKind::Damaged,
+    ] {
+        let (server, [one]) = fleet().await;
+        one.set("search", FeatureState::Disabled, 6_000)
+            .await
+            .unwrap();
+        // It can be read, in some time, but takes no writes; and then loses what it held.
+        one.faults.one(StoreOp::Picture, Fault::Late(SECOND / 100));
+        one.faults.one(StoreOp::Write, Fault::Fail(kind));
+        server.flush();
+        sleep(REPAIR).await;
+        let (pictures, writes) = (StoreOp::Picture, StoreOp::Write);
+        let before = (one.faults.asked(pictures), one.faults.asked(writes));
+        sleep(SECOND * 300).await;
+        let asked = one.faults.asked(pictures) - before.0;
+        assert!(asked <= 21, "{asked} pictures in five minutes of {kind}");
+        let asked = one.faults.asked(writes) - before.1;
+        assert!(asked <= 21, "{asked} writes in five minutes of {kind}");
+        one.faults.one(writes, Fault::None);
+        sleep(REPAIR).await;
+        let there = server.picture().await.unwrap().stacks;
+        assert_eq!(there.len(), 1, "it is taken back in the end");
+    }
 }
