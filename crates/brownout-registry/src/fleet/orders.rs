@@ -162,8 +162,11 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
     let outcomes = match link.run(StoreOp::Write, store.write(writes)).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
-            // It may have been done nevertheless.
-            link.doubt.notify_one();
+            // It may have been done nevertheless. Not for what was only offered, which the next picture brings up again: a
+            // store that takes nothing back would be asked for one picture after another.
+            if sent.iter().any(|(_, draft, ..)| !draft.answers.is_empty()) {
+                link.doubt.notify_one();
+            }
             for (_, draft, ..) in sent {
                 draft.tell(|_| Err(FleetError::Store(error.clone())));
             }
