@@ -1,7 +1,7 @@
 //! Overrides of the whole fleet.
 
 use brownout_registry::fleet::StoreOp;
-use brownout_registry::fleet::{FleetError, limits};
+use brownout_registry::fleet::{FleetError, FleetStore, limits};
 use brownout_registry::{
     CircuitMode, DegradationLevel, EventKind, FeatureState, FleetOverrideId, Order, OverrideError,
     OverrideValue, Scope, Status, Target,
@@ -285,4 +285,35 @@ async fn a_decision_whose_caller_has_given_up_is_taken_all_the_same() {
     assert_eq!(one.held().len(), 1);
     sleep(REPAIR).await;
     assert_eq!(one.held().len(), 1);
+}
+
+/// A decision that its caller was told has failed must not come to be at some later time, over what was decided meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_decision_that_has_failed_does_not_come_true_long_after() {
+    let (server, [one, other]) = fleet().await;
+    one.faults.one(StoreOp::Write, Fault::Hang);
+    // More than go with two writes, so some wait while others hang.
+    let decisions = (0..limits::WRITES * 5).map(|n| {
+        let fleet = one.fleet.clone();
+        async move {
+            let value = OverrideValue::Flag(FeatureState::Disabled);
+            fleet
+                .set(target(&format!("flag-{n:03}")), value, order(600))
+                .await
+        }
+    });
+    let decisions: Vec<_> = decisions.map(tokio::spawn).collect();
+    for decision in decisions {
+        let decided = decision.await.unwrap();
+        assert!(matches!(decided, Err(FleetError::Store(_))), "{decided:?}");
+    }
+    one.faults.one(StoreOp::Write, Fault::None);
+    sleep(SECOND).await;
+    // Whoever looks now sees nothing of it, and decides otherwise.
+    let last = format!("flag-{:03}", limits::WRITES * 5 - 1);
+    assert_eq!(other.imposed(&last), None);
+    other.set(&last, FeatureState::Enabled, 600).await.unwrap();
+    sleep(REPAIR).await;
+    assert_eq!(other.imposed(&last), Some(FeatureState::Enabled));
+    assert_eq!(server.picture().await.unwrap().stacks.len(), 1);
 }
