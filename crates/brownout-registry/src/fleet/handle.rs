@@ -213,10 +213,13 @@ impl Fleet {
             return Err(FleetError::NotSynchronised);
         }
         let (answer, answered) = oneshot::channel();
+        // Many may wait before this one, or the task be away for a while because the store's code has panicked.
+        let until = Instant::now() + self.link.settings.timeout.saturating_mul(2);
         let command = Command {
             target,
             what,
             answer,
+            until,
         };
         self.link
             .commands
@@ -225,8 +228,6 @@ impl Fleet {
                 TrySendError::Full(_) => FleetError::Busy,
                 TrySendError::Closed(_) => FleetError::Left,
             })?;
-        // Many may wait before this one, or the task be away for a while because the store's code has panicked.
-        let until = Instant::now() + self.link.settings.timeout.saturating_mul(2);
         let answered = match sleeping(until) {
             Some(late) => match first(answered, late).await {
                 First::One(answered) => answered,

@@ -25,7 +25,9 @@ use crate::overrides::{FleetOverrideId, Order, OverrideValue, Target};
 pub(super) struct Command {
     pub(super) target: Target,
     pub(super) what: What,
-    pub(super) answer: oneshot::Sender<Result<FleetOverrideId, FleetError>>,
+    pub(super) answer: Answer,
+    /// Until when whoever has decided waits for that. What they were told has failed must not come true later.
+    pub(super) until: Instant,
 }
 
 #[derive(Debug)]
@@ -42,9 +44,11 @@ struct Draft {
     held: Held,
     /// Whom to tell, and of which override.
     answers: Vec<(Answer, FleetOverrideId)>,
+    /// Until when the first of those waits. None where nobody does.
+    until: Option<Instant>,
 }
 
-type Answer = oneshot::Sender<Result<FleetOverrideId, FleetError>>;
+pub(super) type Answer = oneshot::Sender<Result<FleetOverrideId, FleetError>>;
 
 /// Writes what people decide, and offers what the store has lost, for ever.
 pub(super) async fn keep<S: FleetStore>(
@@ -73,9 +77,13 @@ async fn write<S: FleetStore>(link: &Link, store: &S, batch: Vec<Command>) {
     while !drafts.is_empty() {
         let mut part = Vec::new();
         while part.len() < limits::WRITES
-            && let Some(draft) = drafts.pop_first()
+            && let Some((target, draft)) = drafts.pop_first()
         {
-            part.push(draft);
+            if draft.until.is_some_and(|until| until <= Instant::now()) {
+                draft.tell(|_| Err(FleetError::Store(link.too_late(StoreOp::Write))));
+            } else {
+                part.push((target, draft));
+            }
         }
         send(link, store, part).await;
     }
@@ -87,14 +95,24 @@ fn draft(link: &Link, drafts: &mut BTreeMap<Target, Draft>, command: Command) {
         target,
         what,
         answer,
+        until,
     } = command;
     let now = Instant::now();
+    if until <= now {
+        // Whoever asked has given up, and perhaps decided anew.
+        drop(answer.send(Err(FleetError::Store(link.too_late(StoreOp::Write)))));
+        return;
+    }
     let mut draft = drafts.remove(&target).unwrap_or_else(|| Draft {
         held: link.desk.look(|mirror| mirror.held(&target, now)),
         answers: Vec::new(),
+        until: None,
     });
     match decide(link, &target, &mut draft.held.entries, what, now) {
-        Ok(id) => draft.answers.push((answer, id)),
+        Ok(id) => {
+            draft.answers.push((answer, id));
+            draft.until = Some(draft.until.map_or(until, |first| first.min(until)));
+        }
         // Whoever asked may have given up.
         Err(error) => drop(answer.send(Err(error))),
     }
@@ -145,6 +163,9 @@ fn decide(
 
 /// Writes the drafts in one call, and says what came of them.
 async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>) {
+    if part.is_empty() {
+        return;
+    }
     let now = Instant::now();
     let mut writes = Vec::new();
     let mut sent = Vec::new();
@@ -207,8 +228,12 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
         }
         let offered: Vec<Target> = offers.iter().map(|(target, _)| target.clone()).collect();
         let draft = |(target, held)| {
-            let answers = Vec::new();
-            (target, Draft { held, answers })
+            let draft = Draft {
+                held,
+                answers: Vec::new(),
+                until: None,
+            };
+            (target, draft)
         };
         send(link, store, offers.into_iter().map(draft).collect()).await;
         // What was not taken stays until a picture says what is there in its place, or until the store is back. It goes
