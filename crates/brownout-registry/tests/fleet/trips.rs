@@ -256,3 +256,24 @@ async fn a_trip_that_is_over_does_not_begin_again_by_a_picture_that_comes_late()
     sleep_until(until + SECOND * 45 / 100).await;
     assert!(!tripped(&one));
 }
+
+/// Summaries end by the store's clock; when that is set, those who have not told it again yet live all the same.
+#[tokio::test(start_paused = true)]
+async fn a_store_whose_clock_is_set_forward_does_not_make_a_quorum_of_one() {
+    for jump in [10, 20, 25, 60, 4_000] {
+        let (server, [one, _other, third]) = fleet().await;
+        let calls = Calls::of(&one.registry, "search");
+        sleep(SETTLED * 2).await;
+        for round in 0..5 {
+            server.set_forward(SECOND * jump);
+            for _ in 0..30 {
+                calls.fail(1_000);
+                sleep(SECOND).await;
+                assert!(
+                    !tripped(&one) && !tripped(&third),
+                    "one of three is no quorum, round {round} of {jump} s"
+                );
+            }
+        }
+    }
+}

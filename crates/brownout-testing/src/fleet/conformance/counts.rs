@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::rig::{
     Rig, alive, change, count, counted, done, is_tripped, nothing_is_told, picture, quorum,
-    replica, rule, subscribe,
+    replica, rule, subscribe, summary,
 };
 
 pub(super) async fn a_flag_is_tripped_at_the_number_of_errors<S: FleetStore>(
@@ -129,6 +129,32 @@ pub(super) async fn who_has_not_been_heard_of_yet_may_live<S: FleetStore>(
         !is_tripped(&store, "other").await,
         "no epoch is as old as that"
     );
+}
+
+/// It may live on: the store's clock may have been set.
+pub(super) async fn who_has_fallen_silent_just_now_may_live<S: FleetStore>(
+    rig: &Rig<impl AsyncFn(&str) -> S>,
+) {
+    let store = rig.store().await;
+    picture(&store).await;
+    alive(&store, &["one"]).await;
+    let brief = Duration::from_millis(400);
+    done("report", store.report(summary("other"), brief)).await;
+    let settled = Quorum {
+        fewer_after: Duration::from_millis(600),
+        ..quorum(2)
+    };
+    let fails = async || {
+        let counts = vec![count("search", 0, 9, rule(5))];
+        done("count", store.count(&replica("one"), settled, counts)).await;
+        is_tripped(&store, "search").await
+    };
+    sleep(Duration::from_millis(700)).await;
+    assert!(!fails().await, "the other one was there a moment ago");
+    alive(&store, &["one"]).await;
+    assert!(!fails().await, "and still was");
+    sleep(Duration::from_millis(700)).await;
+    assert!(fails().await, "it is gone");
 }
 
 pub(super) async fn a_trip_is_told_once_and_ends_and_clears_the_counts<S: FleetStore>(
