@@ -139,3 +139,24 @@ async fn a_quorum_of_replicas_that_live_no_more_is_that_of_those_who_do() {
     .unwrap();
     assert!(is_tripped(&shop, "search").await, "one of one");
 }
+
+/// An eviction, say: whoever reports next is not the only one for that.
+#[tokio::test]
+async fn who_is_alone_because_the_index_of_replicas_was_lost_is_no_quorum() {
+    let server = Server::start();
+    let shop = store(&server.url());
+    shop.picture().await.unwrap();
+    let minute = Duration::from_mins(1);
+    shop.report(summary("here"), minute).await.unwrap();
+    shop.report(summary("there"), minute).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    server.run(&["DEL", "{shop}:replicas"]);
+    shop.report(summary("here"), minute).await.unwrap();
+    let settled = brownout_registry::fleet::Quorum {
+        fewer_after: Duration::from_millis(300),
+        ..quorum(2)
+    };
+    let counts = vec![count("search", 0, 9, rule(5))];
+    shop.count(&replica("here"), settled, counts).await.unwrap();
+    assert!(!is_tripped(&shop, "search").await, "one of two");
+}
