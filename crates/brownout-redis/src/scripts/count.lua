@@ -1,5 +1,5 @@
 -- Adds up outcomes and trips flags. ARGV: latest, how long the state is kept, most values, replica, quorum, and the
--- age of the epoch in ms from which on fewer are enough; then for each flag its name, successes, failures, and of its
+-- time in ms after which fewer are enough; then for each flag its name, successes, failures, and of its
 -- rule the errors, the length of a sub-bucket in ms, the least share of errors in billionths, and how long a trip lasts
 -- in ms.
 local FIELDS, BUCKETS = 7, 12
@@ -11,8 +11,16 @@ if not present.epoch then
   return { 'none', int(now) }
 end
 local replica, quorum = 'r:' .. ARGV[4], tonumber(ARGV[5])
--- Epochs are named after the microsecond in which they began.
-local is_settled = now - math.floor(present.epoch / 1000) >= tonumber(ARGV[6])
+
+-- Whether all who live have had the time to say so: since the epoch began, and since one of them last fell silent. Epochs
+-- are named after the microsecond in which they began.
+local function is_settled()
+  local since = math.max(math.floor(present.epoch / 1000), present.silent)
+  if redis.call('ZCOUNT', root .. ':replicas', '-inf', int(now)) > 0 then
+    since = now
+  end
+  return now - since >= tonumber(ARGV[6])
+end
 
 -- Whether the outcomes within a window are too bad.
 local function too_much(window, bucket, at)
@@ -35,7 +43,7 @@ local function too_much(window, bucket, at)
     return false
   end
   local needed = quorum
-  if is_settled and named < quorum then
+  if named < quorum and is_settled() then
     local live = redis.call('ZCOUNT', root .. ':replicas', '(' .. int(now), '+inf')
     -- Where none lives, nothing is known of who does.
     needed = live > 0 and math.min(quorum, live) or quorum

@@ -36,9 +36,10 @@ local function failed(reply)
   return type(reply) == 'table' and reply.err ~= nil
 end
 
--- The state, or an answer that says what is wrong with it. Without an epoch, there is none yet.
+-- The state, or an answer that says what is wrong with it. Without an epoch, there is none yet. It says as well when a
+-- replica was last found to have fallen silent.
 local function state()
-  local meta = redis.pcall('HMGET', KEYS[1], 'format', 'epoch', 'revision')
+  local meta = redis.pcall('HMGET', KEYS[1], 'format', 'epoch', 'revision', 'silent')
   if failed(meta) then
     return nil, bad(KEYS[1], meta)
   end
@@ -51,7 +52,7 @@ local function state()
   if meta[1] ~= '1' or not natural(meta[2]) or not natural(meta[3]) then
     return nil, bad(KEYS[1], 'it holds no epoch and revision')
   end
-  return { epoch = meta[2], revision = meta[3] }
+  return { epoch = meta[2], revision = meta[3], silent = tonumber(meta[4] or 0) or 0 }
 end
 
 -- The epoch, the revision and the tag of a value, by its beginning; nothing where there is none; or an answer that says

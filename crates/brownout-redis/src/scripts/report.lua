@@ -8,6 +8,11 @@ local expired = redis.pcall('ZREMRANGEBYSCORE', index, '-inf', int(now))
 if failed(expired) then
   return bad(index, expired)
 end
+-- One that has fallen silent may be gone; or this clock was set, and others are about to seem so. Where there is nobody,
+-- nobody has told us anything yet, or all that was told is lost.
+if present.epoch and (expired > 0 or redis.call('ZCARD', index) == 0) then
+  redis.call('HSET', KEYS[1], 'silent', int(now))
+end
 if not redis.call('ZSCORE', index, ARGV[4]) and redis.call('ZCARD', index) >= tonumber(ARGV[3]) then
   return { 'full', int(now), ARGV[3] }
 end

@@ -39,8 +39,9 @@ pub struct Count {
 pub struct Quorum {
     /// So many, at least 1.
     pub replicas: u32,
-    /// Or all that live, where those are fewer: in an epoch that is at least so old. In a younger one not all of those
-    /// who live have told the store yet, so those who have are not counted.
+    /// Or all that live, where those are fewer: in an epoch that is at least so old, and in which nobody has fallen silent
+    /// for as long. Before that not all of those who live may have told the store, or told it again after its clock was
+    /// set, so those who have are not counted.
     pub fewer_after: Duration,
 }
 

@@ -115,7 +115,8 @@ impl FleetSettings {
     /// those are fewer. Default 2.
     ///
     /// Who lives is known once all have had the time to say so: 25 s and three [`report`](Self::report)s after this
-    /// replica has reached the store, or the store has begun anew. Until then it takes as many as this says.
+    /// replica has reached the store, the store has begun anew, or another has fallen silent. Until then it takes as many
+    /// as this says.
     pub const fn quorum(mut self, replicas: u32) -> Self {
         self.quorum = replicas;
         self

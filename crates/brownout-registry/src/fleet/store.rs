@@ -60,8 +60,8 @@ pub trait FleetStore: Send + Sync + 'static {
     ///
     /// - at least `rule.errors` calls have failed,
     /// - they are at least `rule.min_ratio_ppb` billionths of all calls, and
-    /// - at least `quorum.replicas` have had failures; or all that live, where those are fewer and the epoch is at least
-    ///   `quorum.fewer_after` old.
+    /// - at least `quorum.replicas` have had failures; or all that live, where those are fewer, the epoch is at least
+    ///   `quorum.fewer_after` old, and no replica's report has ended by itself for as long.
     ///
     /// A replica lives while its [`report`](Self::report) lasts. Where none does, nothing is known of who lives, and the
     /// quorum is as many as it says. Outcomes that come while the flag is tripped count for

@@ -11,8 +11,9 @@ use crate::overrides::Target;
 #[derive(Clone)]
 pub(super) struct Data {
     version: Version,
-    /// When its epoch began.
-    begun: StoreTime,
+    /// Since when all who have told of themselves are known to live: since its epoch began, one of them fell silent, or
+    /// there was nobody.
+    complete: StoreTime,
     stacks: BTreeMap<Target, Stack>,
     trips: BTreeMap<Arc<str>, StoreTime>,
     /// By flag and the length of a sub-bucket: a rule that changes begins anew.
@@ -36,7 +37,7 @@ impl Data {
     pub(super) fn new(epoch: u64, begun: StoreTime) -> Self {
         Self {
             version: Version { epoch, revision: 0 },
-            begun,
+            complete: begun,
             stacks: BTreeMap::new(),
             trips: BTreeMap::new(),
             windows: BTreeMap::new(),
@@ -52,7 +53,11 @@ impl Data {
     pub(super) fn expire(&mut self, now: StoreTime) {
         self.stacks.retain(|_, stack| stack.until > now);
         self.trips.retain(|_, until| *until > now);
+        let told = self.summaries.len();
         self.summaries.retain(|_, (_, until)| *until > now);
+        if self.summaries.len() < told {
+            self.complete = now;
+        }
         self.windows.retain(|(_, length), buckets| {
             *buckets = buckets.split_off(&oldest(now, *length));
             !buckets.is_empty()
@@ -126,7 +131,10 @@ impl Data {
         self.published(changes, now)
     }
 
-    pub(super) fn report(&mut self, summary: Summary, until: StoreTime) {
+    pub(super) fn report(&mut self, summary: Summary, until: StoreTime, now: StoreTime) {
+        if self.summaries.is_empty() {
+            self.complete = now;
+        }
         self.summaries
             .insert(summary.replica.clone(), (summary, until));
     }
@@ -173,7 +181,7 @@ impl Data {
     /// How many replicas must have had failures.
     fn needed(&self, quorum: Quorum, now: StoreTime) -> u32 {
         let live = self.live();
-        if live == 0 || now.since(self.begun) < quorum.fewer_after {
+        if live == 0 || now.since(self.complete) < quorum.fewer_after {
             return quorum.replicas;
         }
         quorum.replicas.min(live)

@@ -150,7 +150,7 @@ impl FleetStore for MemoryStore {
     }
 
     async fn report(&self, summary: Summary, ttl: Duration) -> Result<(), StoreError> {
-        self.change(|data, now| (data.report(summary, now.after(ttl)), None));
+        self.change(|data, now| (data.report(summary, now.after(ttl), now), None));
         Ok(())
     }
 
