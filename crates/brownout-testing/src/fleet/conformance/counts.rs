@@ -131,6 +131,22 @@ pub(super) async fn who_has_not_been_heard_of_yet_may_live<S: FleetStore>(
     );
 }
 
+/// However the quorum has changed meanwhile.
+pub(super) async fn successes_alone_trip_nothing<S: FleetStore>(
+    rig: &Rig<impl AsyncFn(&str) -> S>,
+) {
+    let store = rig.store().await;
+    counted(&store, "one", 2, count("search", 0, 9, rule(5))).await;
+    alive(&store, &["one"]).await;
+    counted(&store, "one", 2, count("search", 1, 0, rule(5))).await;
+    assert!(
+        !is_tripped(&store, "search").await,
+        "nothing has become worse"
+    );
+    counted(&store, "one", 2, count("search", 0, 1, rule(5))).await;
+    assert!(is_tripped(&store, "search").await, "now it has");
+}
+
 /// It may live on: the store's clock may have been set.
 pub(super) async fn who_has_fallen_silent_just_now_may_live<S: FleetStore>(
     rig: &Rig<impl AsyncFn(&str) -> S>,
