@@ -64,8 +64,8 @@ pub trait FleetStore: Send + Sync + 'static {
     ///   `quorum.fewer_after` old, and no replica's report has ended by itself for as long.
     ///
     /// A replica lives while its [`report`](Self::report) lasts. Where none does, nothing is known of who lives, and the
-    /// quorum is as many as it says. Outcomes that come while the flag is tripped count for
-    /// nothing, and a trip clears the flag's counts.
+    /// quorum is as many as it says. A count without failures trips nothing. Outcomes that come while the flag is tripped
+    /// count for nothing, and a trip clears the flag's counts.
     ///
     /// [`limits::COUNTS`]: super::limits::COUNTS
     fn count(

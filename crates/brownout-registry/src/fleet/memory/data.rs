@@ -168,6 +168,9 @@ impl Data {
         bucket.failures = bucket.failures.saturating_add(count.failures);
         if count.failures > 0 {
             bucket.failing.insert(replica.clone());
+        } else {
+            // Successes alone make nothing worse.
+            return false;
         }
         let failures = sum(window, |bucket| bucket.failures);
         let calls = failures.saturating_add(sum(window, |bucket| bucket.successes));
