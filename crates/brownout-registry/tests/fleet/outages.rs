@@ -1,6 +1,6 @@
 //! The store is away, deaf, slow, or gone: what is known stays, and what was missed is made up for.
 
-use brownout_registry::fleet::{FleetError, FleetStore, StoreErrorKind, StoreOp};
+use brownout_registry::fleet::{FleetError, FleetStore, ReplicaId, StoreErrorKind, StoreOp};
 use brownout_registry::{FeatureState, OverrideValue};
 use brownout_testing::fleet::Fault;
 use tokio::time::{Instant, sleep};
@@ -303,5 +303,27 @@ async fn a_store_that_takes_nothing_back_is_asked_no_more_often_than_any() {
         sleep(REPAIR).await;
         let there = server.picture().await.unwrap().stacks;
         assert_eq!(there.len(), 1, "it is taken back in the end");
+    }
+}
+
+/// What waits for a slow reader is bounded, and what is gone for that may be the replica's own message to itself.
+#[tokio::test(start_paused = true)]
+async fn a_replica_whose_own_message_was_among_too_many_is_not_deaf() {
+    let (server, [one]) = fleet().await;
+    let others = ReplicaId::new("others").unwrap();
+    for _ in 0..20 {
+        let pinged = one.faults.asked(StoreOp::Ping);
+        one.faults.one(StoreOp::Changes, Fault::Hang);
+        while one.faults.asked(StoreOp::Ping) == pinged {
+            sleep(SECOND / 100).await;
+        }
+        for number in 0..1_100 {
+            server.ping(&others, number).await.unwrap();
+        }
+        sleep(SECOND / 2).await;
+        one.faults.one(StoreOp::Changes, Fault::None);
+        sleep(SECOND * 3).await;
+        assert!(one.fleet.is_in_touch());
+        assert_eq!(one.faults.asked(StoreOp::Subscribe), 1);
     }
 }
