@@ -77,6 +77,8 @@ struct Canary {
     until: Instant,
     /// How many others have come since.
     overtaken: u32,
+    /// Whether it was sent, or is to be sent, once more, because it may have been among what was too much for us.
+    again: bool,
 }
 
 /// So many messages may lie between a canary and us when its time is over: more than any store keeps for a subscriber.
@@ -201,6 +203,13 @@ impl Due {
                 }
             }
             Message::Missed(damage) => {
+                // Once: whatever is missing then, it is not that we are slow.
+                if damage.is_none()
+                    && let Some(canary) = &mut self.canary
+                    && !std::mem::replace(&mut canary.again, true)
+                {
+                    self.ping = now;
+                }
                 if let Some(damage) = damage {
                     link.contact.damaged(Some(&damage));
                 }
@@ -223,11 +232,16 @@ impl Due {
         let ping = store.ping(&link.settings.replica, number);
         link.run(StoreOp::Ping, ping).await?;
         let now = Instant::now();
+        // Of one that was missing when this was sent, what has come since counts on.
+        let (overtaken, again) = self
+            .canary
+            .take()
+            .map_or((0, false), |missing| (missing.overtaken, missing.again));
         self.canary = Some(Canary {
             number,
             until: now + link.settings.timeout,
-            // Of one that was missing when this was sent, what has come since counts on.
-            overtaken: self.canary.take().map_or(0, |missing| missing.overtaken),
+            overtaken,
+            again,
         });
         self.ping = now + link.jitter(link.settings.ping).max(link.settings.timeout);
         Ok(())
