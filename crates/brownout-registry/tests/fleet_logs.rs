@@ -299,3 +299,53 @@ async fn a_replica_that_was_away_converges_without_a_word_too_many() {
         .count();
     assert_eq!(set, 40, "each override once on each replica");
 }
+
+#[tokio::test(start_paused = true)]
+async fn damage_that_stays_is_told_once_however_seldom_anybody_looks() {
+    let log = LogCapture::start();
+    let registry = registry(7);
+    let odd = Odd {
+        inner: MemoryStore::new(),
+        panics: false,
+        mended: Arc::default(),
+    };
+    let seldom = settings("odd").repair(SECOND * 3_600);
+    let _guard = registry.join_fleet(odd, seldom).unwrap();
+    sleep(SECOND * 36_000).await;
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_stays_is_told_once_however_seldom_it_is_asked_for() {
+    let log = LogCapture::start();
+    let (_server, [one]) = fleet().await;
+    let calls = Calls::of(&one.registry, "search");
+    one.faults
+        .one(StoreOp::Count, Fault::Fail(StoreErrorKind::Refused));
+    for _ in 0..10 {
+        calls.succeed(1);
+        sleep(SECOND * 1_000).await;
+    }
+    assert_eq!(said(&log, tracing::Level::WARN).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_lost_for_what_was_only_in_the_way_before_is_told_to_be_lost() {
+    let log = LogCapture::start();
+    let registry = registry(7);
+    let odd = Odd {
+        inner: MemoryStore::new(),
+        panics: false,
+        mended: Arc::default(),
+    };
+    let (store, faults) = FaultyStore::new(odd);
+    let guard = registry.join_fleet(store, settings("odd")).unwrap();
+    sleep(REPAIR).await;
+    assert!(guard.fleet().is_in_touch());
+    faults.one(StoreOp::Picture, Fault::Fail(StoreErrorKind::Damaged));
+    sleep(REPAIR).await;
+    assert!(!guard.fleet().is_in_touch());
+    let warned = said(&log, tracing::Level::WARN);
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert!(warned[1].starts_with("fleet store lost"));
+}
