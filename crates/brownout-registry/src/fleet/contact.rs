@@ -52,11 +52,18 @@ struct State {
 const NEWS_AGAIN: Duration = Duration::from_mins(10);
 
 impl State {
-    /// Whether the log has not been told of that lately.
+    /// Whether the log has not been told of that lately: ask before it is noted down.
     fn is_news(&mut self, kind: StoreErrorKind) -> bool {
         let now = Instant::now();
+        // What has stayed was never away, however seldom anybody has looked.
+        let stays = self.damage == Some(kind) || self.is_refused(kind);
         let last = self.told.insert(kind, now);
-        last.is_none_or(|last| now >= last + NEWS_AGAIN)
+        last.is_none_or(|last| !stays && now >= last + NEWS_AGAIN)
+    }
+
+    /// Whether the store does not do something for that reason.
+    fn is_refused(&self, kind: StoreErrorKind) -> bool {
+        self.refused.values().any(|(refused, _)| *refused == kind)
     }
 }
 
@@ -132,7 +139,8 @@ impl Contact {
         let mut state = self.lock();
         let never = state.synchronised.is_none();
         state.trouble = Some(error.kind());
-        let news = state.mourned.insert(error.kind()) && !state.told.contains_key(&error.kind());
+        // Of a refusal the log has been told already; damage is another thing, since the rest was in use.
+        let news = state.mourned.insert(error.kind()) && !state.is_refused(error.kind());
         if state.since.take().is_some() {
             // Whoever finds it refusing again will say so.
             state.refused.clear();
@@ -167,8 +175,8 @@ impl Contact {
     pub(super) fn damaged(&self, damage: Option<&StoreError>) {
         let mut state = self.lock();
         let kind = damage.map(StoreError::kind);
-        let before = std::mem::replace(&mut state.damage, kind);
         let news = kind.is_some_and(|kind| state.is_news(kind));
+        let before = std::mem::replace(&mut state.damage, kind);
         let refuses = !state.refused.is_empty();
         let reporter = state.reporter.clone();
         drop(state);
@@ -201,8 +209,8 @@ impl Contact {
             return;
         }
         let mut state = self.lock();
-        let before = state.refused.insert(op, (kind, Instant::now()));
         let news = state.is_news(kind);
+        let before = state.refused.insert(op, (kind, Instant::now()));
         let reporter = state.reporter.clone();
         drop(state);
         let Some(reporter) = reporter else { return };
