@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::held::{Held, HeldEntry};
 use super::mirror::{Mirror, Name};
+use crate::caught::caught;
 use crate::clock::Clock;
 use crate::shared::Shared;
 use crate::state::{FleetOrder, State};
@@ -71,13 +72,15 @@ impl Desk {
     pub(super) fn leave(&self) {
         // Both under the registry's lock: what another thread is about to put there finds that the fleet was left, and
         // whoever joins the next one, who can only do so from then on, has nothing of that taken away.
-        match self.registry.upgrade() {
-            Some(registry) => registry.change(|state, now| {
+        if let Some(registry) = self.registry.upgrade() {
+            let leave = |state: &mut State, now| {
                 self.left.store(true, Ordering::Release);
                 state.leave_fleet(now);
-            }),
-            None => self.left.store(true, Ordering::Release),
+            };
+            // The log is told of all that is taken back, and may panic.
+            caught(|| registry.change(leave));
         }
+        self.left.store(true, Ordering::Release);
         let mut inner = self.lock();
         let mirror = std::mem::take(&mut inner.mirror);
         let dirty = std::mem::take(&mut inner.dirty);

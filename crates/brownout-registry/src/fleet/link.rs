@@ -15,6 +15,7 @@ use super::op::StoreOp;
 use super::orders::Command;
 use super::settings::FleetSettings;
 use super::view::Seen;
+use crate::caught::caught;
 use crate::meter::{Counted, Meter, Readings};
 use crate::random::Random;
 use crate::shared::Shared;
@@ -119,7 +120,8 @@ impl Link {
     }
 
     pub(super) fn leave(&self) {
-        self.contact.leave();
+        // What is taken back is logged. A log that panics must not keep the rest from being left.
+        caught(|| self.contact.leave());
         self.desk.leave();
         // After that: what is heard from now on is forgotten at once.
         *self.seen() = Seen::default();

@@ -80,7 +80,8 @@ where
         if let Ok(payload) = error.try_into_panic() {
             discard(payload);
         }
-        link.contact.lost(&panicked());
+        // It may be the log that panics. Not here: this would end all four, and nobody would start them anew.
+        caught(|| link.contact.lost(&panicked()));
         sleep(link.jitter(AFTER_PANIC)).await;
     }
 }
