@@ -88,3 +88,31 @@ impl Flag {
         self.overrides.is_idle() && self.trip.is_idle() && self.queued.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::MAX_NAMES;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::events::EventLog;
+
+    #[tokio::test]
+    async fn a_registry_that_was_full_of_flags_has_room_when_they_are_over() {
+        let mut state = State::new(Clock::start(), 0, false, Arc::new(EventLog::new()));
+        for number in 0..MAX_NAMES {
+            state.flag(&format!("brief-{number}")).unwrap();
+            // As if something of it had an end that is to come.
+            state.flags[number].queued = Some(1);
+        }
+        assert!(state.flag("one-too-many").is_err());
+        for index in 0..100 {
+            state.requeue_place(Place::Flag(index));
+        }
+        for number in 0..100 {
+            let place = state.flag(&format!("late-{number}")).unwrap();
+            let Place::Flag(index) = place else { continue };
+            state.flags[index as usize].queued = Some(1);
+        }
+        assert!(state.flag("one-too-many").is_err());
+    }
+}
