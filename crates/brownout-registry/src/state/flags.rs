@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fleet::Trip;
-use super::{Place, State, room};
+use super::{MAX_NAMES, Place, State, room};
 use crate::dependency::{is_name, name_rule};
 use crate::error::RegisterError;
 use crate::stack::Stack;
@@ -26,6 +26,8 @@ pub(super) struct IdleFlags {
     found: Vec<u32>,
     /// So many places there are when it is time to look again.
     look_at: usize,
+    /// Whether something that had an end has reached it since they were last looked for.
+    pub(super) freed: bool,
 }
 
 /// They are looked for when there are so many places more: each new one then costs little of that.
@@ -68,10 +70,13 @@ impl State {
 
 impl IdleFlags {
     fn take(&mut self, flags: &[Flag]) -> Option<u32> {
-        if self.found.is_empty() && flags.len() >= self.look_at.max(LOOK_AGAIN) {
+        // Of as many as there may be, there will never be more.
+        let is_full = flags.len() >= MAX_NAMES && self.freed;
+        if self.found.is_empty() && (is_full || flags.len() >= self.look_at.max(LOOK_AGAIN)) {
             let idle = (0..).zip(flags).filter(|(_, flag)| flag.is_idle());
             self.found = idle.map(|(index, _)| index).collect();
             self.look_at = flags.len() + LOOK_AGAIN;
+            self.freed = false;
         }
         while let Some(index) = self.found.pop() {
             if flags[index as usize].is_idle() {
@@ -91,7 +96,6 @@ impl Flag {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_NAMES;
     use super::*;
     use crate::clock::Clock;
     use crate::events::EventLog;

@@ -143,6 +143,7 @@ impl State {
                     .into_iter()
                     .chain(flag.trip.due())
                     .min();
+                self.idle_flags.freed |= due.is_none();
                 (Owner::Flag(index), &mut flag.queued, due)
             }
         };
