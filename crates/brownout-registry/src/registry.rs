@@ -158,8 +158,7 @@ impl Registry {
     /// What a flag reads on each call to know the state imposed on it. Fails if the name is not valid or the registry
     /// is full.
     pub fn flag_override(&self, flag: &str) -> Result<OverrideCell<FeatureState>, RegisterError> {
-        let place = self.shared.change(|state, _| state.flag(flag))?;
-        Ok(self.shared.override_cell(place))
+        self.shared.flag_cell(flag)
     }
 
     /// What a flag reads to know whether the [fleet](crate::fleet) has degraded it, for too many failed calls on all

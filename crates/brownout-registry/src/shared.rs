@@ -229,6 +229,18 @@ impl Shared {
         })
     }
 
+    pub(crate) fn flag_cell(
+        self: &Arc<Self>,
+        flag: &str,
+    ) -> Result<OverrideCell<FeatureState>, RegisterError> {
+        // In one go: a place of which nobody holds anything yet may be given to another flag.
+        let cell = self.change(|state, _| {
+            let place = state.flag(flag)?;
+            Ok(state.cell(place))
+        })?;
+        Ok(OverrideCell::new(cell, Arc::clone(self)))
+    }
+
     pub(crate) fn trip_cell(
         self: &Arc<Self>,
         flag: &str,
