@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 
 use brownout_registry::fleet::{FleetError, MemoryStore, Saved, StoreErrorKind, StoreOp};
-use brownout_registry::{FeatureState, FleetOverrideId};
+use brownout_registry::{FeatureState, FleetOverrideId, OverrideValue};
 use brownout_testing::fleet::Fault;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::common::{Calls, REPAIR, Replica, SECOND, soon, target};
+use super::common::{Calls, REPAIR, Replica, SECOND, order, settings, soon, target};
 
 const REPLICAS: usize = 5;
 const FLAGS: [&str; 3] = ["first", "second", "third"];
@@ -34,9 +34,36 @@ enum Step {
         replica: usize,
         nth: usize,
     },
+    /// Several decisions on one flag go with one write.
+    Batch {
+        replica: usize,
+        flag: usize,
+        states: Vec<FeatureState>,
+    },
+    /// Whoever decides goes away before there is an answer.
+    Abandon {
+        replica: usize,
+        flag: usize,
+        millis: u32,
+    },
     Fault {
         replica: usize,
         fault: Fault,
+    },
+    /// One operation fares so.
+    Op {
+        replica: usize,
+        op: StoreOp,
+        fault: Fault,
+    },
+    /// Messages are lost.
+    Lose {
+        replica: usize,
+        messages: u64,
+    },
+    /// It leaves the fleet and joins it again.
+    Rejoin {
+        replica: usize,
     },
     Deafen {
         replica: usize,
@@ -71,13 +98,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let replica = || 0..REPLICAS;
     let flag = || 0..FLAGS.len();
     let state = prop::sample::select(FeatureState::ALL);
-    let fault = prop_oneof![
-        4 => Just(Fault::None),
-        2 => Just(Fault::Hang),
-        2 => Just(Fault::Fail(StoreErrorKind::Unreachable)),
-        1 => Just(Fault::LoseAnswer),
-        1 => Just(Fault::Delay(SECOND)),
-    ];
+    let fault = || {
+        prop_oneof![
+            4 => Just(Fault::None),
+            2 => Just(Fault::Hang),
+            2 => Just(Fault::Fail(StoreErrorKind::Unreachable)),
+            1 => Just(Fault::Fail(StoreErrorKind::Full)),
+            1 => Just(Fault::LoseAnswer),
+            1 => Just(Fault::Delay(SECOND)),
+            1 => Just(Fault::Late(SECOND)),
+        ]
+    };
+    let states = prop::collection::vec(prop::sample::select(FeatureState::ALL), 2..5);
     prop::collection::vec(
         prop_oneof![
             6 => (replica(), flag(), state, prop_oneof![5..60_u32, 10_000..20_000_u32])
@@ -85,7 +117,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => ((replica(), replica()), flag())
                 .prop_map(|(replicas, flag)| Step::Race { replicas, flag }),
             2 => (replica(), 0..8_usize).prop_map(|(replica, nth)| Step::Release { replica, nth }),
-            4 => (replica(), fault).prop_map(|(replica, fault)| Step::Fault { replica, fault }),
+            4 => (replica(), fault()).prop_map(|(replica, fault)| Step::Fault { replica, fault }),
+            2 => (replica(), prop::sample::select(StoreOp::ALL), fault())
+                .prop_map(|(replica, op, fault)| Step::Op { replica, op, fault }),
+            1 => (replica(), 1..4_u64)
+                .prop_map(|(replica, messages)| Step::Lose { replica, messages }),
+            1 => replica().prop_map(|replica| Step::Rejoin { replica }),
+            1 => (replica(), flag(), states)
+                .prop_map(|(replica, flag, states)| Step::Batch { replica, flag, states }),
+            1 => (replica(), flag(), 0..3_000_u32)
+                .prop_map(|(replica, flag, millis)| Step::Abandon { replica, flag, millis }),
             1 => replica().prop_map(|replica| Step::Deafen { replica }),
             1 => replica().prop_map(|replica| Step::Cut { replica }),
             1 => replica().prop_map(|replica| Step::Crash { replica }),
@@ -199,6 +240,47 @@ impl Fleet {
                 let (flag, id) = (target(FLAGS[known.flag]), known.id);
                 let _released = self.replicas[replica].fleet.release(flag, id).await;
             }
+            Step::Batch {
+                replica,
+                flag,
+                states,
+            } => {
+                let until = Instant::now() + SECOND * 5_000;
+                let deciding: Vec<_> = states
+                    .into_iter()
+                    .map(|state| {
+                        let fleet = self.replicas[replica].fleet.clone();
+                        let value = OverrideValue::Flag(state);
+                        tokio::spawn(async move {
+                            let flag = target(FLAGS[flag]);
+                            fleet.set(flag, value, order(5_000)).await
+                        })
+                    })
+                    .collect();
+                for deciding in deciding {
+                    self.note(flag, &deciding.await.unwrap(), until);
+                }
+            }
+            Step::Abandon {
+                replica,
+                flag,
+                millis,
+            } => {
+                let set = self.replicas[replica].set(FLAGS[flag], FeatureState::Disabled, 5_000);
+                let _abandoned = timeout(SECOND * millis / 1_000, set).await;
+            }
+            Step::Op { replica, op, fault } => self.replicas[replica].faults.one(op, fault),
+            Step::Lose { replica, messages } => self.replicas[replica].faults.lose(messages),
+            Step::Rejoin { replica } => {
+                let left = self.replicas.remove(replica);
+                let registry = left.registry.clone();
+                drop(left);
+                assert!(registry.overrides().is_empty(), "it has left");
+                self.born += 1;
+                let name = settings(&format!("replica-{}", self.born));
+                let joined = Replica::join_as(&self.server, registry, name);
+                self.replicas.insert(replica, joined);
+            }
             Step::Fault { replica, fault } => self.replicas[replica].faults.all(fault),
             Step::Deafen { replica } => self.replicas[replica].faults.deafen(),
             Step::Cut { replica } => self.replicas[replica].faults.cut(),
@@ -244,6 +326,7 @@ impl Fleet {
     async fn heal(&mut self) {
         for replica in &self.replicas {
             replica.faults.all(Fault::None);
+            replica.faults.lose(0);
         }
         sleep(REPAIR).await;
         // What was offered to a new epoch is told to those who looked first.

@@ -15,6 +15,7 @@ mod health;
 mod joining;
 mod orders;
 mod outages;
+mod quorum;
 mod says;
 mod summaries;
 mod threads;
