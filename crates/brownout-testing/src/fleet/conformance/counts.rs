@@ -131,6 +131,33 @@ pub(super) async fn who_has_not_been_heard_of_yet_may_live<S: FleetStore>(
     );
 }
 
+/// Whoever counts lives, whether its reports come or not.
+pub(super) async fn one_without_a_report_is_no_quorum_of_those_with_one<S: FleetStore>(
+    rig: &Rig<impl AsyncFn(&str) -> S>,
+) {
+    let store = rig.store().await;
+    alive(&store, &["one"]).await;
+    counted(&store, "other", 2, count("search", 0, 9, rule(5))).await;
+    assert!(
+        !is_tripped(&store, "search").await,
+        "of the two, one has had no failures"
+    );
+    counted(&store, "one", 2, count("search", 0, 1, rule(5))).await;
+    assert!(is_tripped(&store, "search").await, "now it has");
+    alive(&store, &["two"]).await;
+    counted(&store, "two", 3, count("other", 0, 9, rule(5))).await;
+    counted(&store, "gone", 3, count("other", 0, 9, rule(5))).await;
+    assert!(
+        !is_tripped(&store, "other").await,
+        "it is not the same one that is missing"
+    );
+    counted(&store, "one", 5, count("other", 0, 1, rule(5))).await;
+    assert!(
+        is_tripped(&store, "other").await,
+        "all that live have had some"
+    );
+}
+
 /// However the quorum has changed meanwhile.
 pub(super) async fn successes_alone_trip_nothing<S: FleetStore>(
     rig: &Rig<impl AsyncFn(&str) -> S>,

@@ -53,6 +53,7 @@ pub async fn conforms<S: FleetStore>(make: impl AsyncFn(&str) -> S) {
     counts::a_flag_is_tripped_at_the_share_of_errors(&rig).await;
     counts::one_replica_alone_trips_nothing_unless_it_is_alone(&rig).await;
     counts::who_has_not_been_heard_of_yet_may_live(&rig).await;
+    counts::one_without_a_report_is_no_quorum_of_those_with_one(&rig).await;
     counts::successes_alone_trip_nothing(&rig).await;
     counts::who_has_fallen_silent_just_now_may_live(&rig).await;
     counts::a_trip_is_told_once_and_ends_and_clears_the_counts(&rig).await;
