@@ -101,6 +101,26 @@ async fn a_store_that_was_never_there_is_not_called_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn overrides_that_a_store_has_lost_are_told_of_by_whoever_writes_them_again() {
+    let log = LogCapture::start();
+    let (server, [one, _other]) = fleet().await;
+    for n in 0..3 {
+        one.set(&format!("flag-{n}"), FeatureState::Disabled, 6_000)
+            .await
+            .unwrap();
+    }
+    soon().await;
+    server.flush();
+    sleep(REPAIR * 2).await;
+    let told = log.records().into_iter();
+    let told: Vec<_> = told
+        .filter(|record| record.message.contains("had lost overrides"))
+        .map(|record| record.field("targets").map(str::to_owned))
+        .collect();
+    assert_eq!(told, [Some("3".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn leaving_is_told_and_no_trouble() {
     let log = LogCapture::start();
     let (_server, [one]) = fleet().await;

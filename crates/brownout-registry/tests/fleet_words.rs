@@ -98,12 +98,17 @@ fn errors_say_what_is_wrong_and_what_to_do() {
             .len(),
         256
     );
-    let error = FleetError::Store(error);
-    assert!(
-        error
-            .to_string()
-            .ends_with("look again before repeating it")
-    );
+    let text = error.to_string();
+    assert_eq!(FleetError::Store(error).to_string(), text);
+    for kind in [
+        StoreErrorKind::Unreachable,
+        StoreErrorKind::TimedOut,
+        StoreErrorKind::Other,
+    ] {
+        let may_be_done = FleetError::Store(StoreError::new(kind, "gone"));
+        let text = may_be_done.to_string();
+        assert!(text.ends_with("look again before repeating it"), "{text}");
+    }
     let stale = FleetError::Stale {
         target: Target::Level,
     };

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::error::{StoreError, StoreErrorKind};
 use super::op::StoreOp;
 use super::settings::FleetSettings;
-use crate::caught::caught;
 use crate::report::{Report, Reporter};
 
 #[derive(Debug)]
@@ -230,20 +229,11 @@ impl Contact {
     /// The store has done this.
     pub(super) fn does(&self, op: StoreOp) {
         let mut state = self.lock();
-        if state.refused.is_empty() {
+        let last = state.refused.get(&op).map(|&(_, last)| last);
+        if last.is_none_or(|last| last.elapsed() < self.mended) {
             return;
         }
-        let now = Instant::now();
-        state.refused.retain(|&refused, &mut (_, last)| {
-            let ago = now.saturating_duration_since(last);
-            // What is not asked for any more is not refused for ever.
-            let over = if refused == op {
-                self.mended
-            } else {
-                NEWS_AGAIN
-            };
-            ago < over
-        });
+        state.refused.remove(&op);
         if !state.refused.is_empty() {
             return;
         }
@@ -286,8 +276,7 @@ impl Contact {
         self.in_touch.send_replace(false);
         if reporter.is_some() {
             let replica = &self.replica;
-            // Caught, since this is the end of a guard, and perhaps that of a panic.
-            caught(|| tracing::info!(%replica, "fleet left"));
+            tracing::info!(%replica, "fleet left");
         }
     }
 

@@ -80,6 +80,7 @@ impl Desk {
             // The log is told of all that is taken back, and may panic.
             caught(|| registry.change(leave));
         }
+        // Where there is no registry any more.
         self.left.store(true, Ordering::Release);
         let mut inner = self.lock();
         let mirror = std::mem::take(&mut inner.mirror);

@@ -111,6 +111,7 @@
 //! | log | when |
 //! |---|---|
 //! | INFO "fleet store is there", "fleet store is back", "fleet left" | once each time |
+//! | INFO "fleet store had lost overrides, which it has again" | by whoever has written any of them again |
 //! | WARN "fleet store not reached; …" | once for each reason, until it is there |
 //! | WARN "fleet store lost; …" | once for each reason, until it is back |
 //! | WARN "fleet store holds what cannot be read; …" | once for each reason, until the store was lost or nothing was wrong for 10 minutes |

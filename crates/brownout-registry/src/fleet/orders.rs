@@ -220,11 +220,12 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
 
 /// Offers what the store has lost, where nobody else has written meanwhile.
 async fn offer<S: FleetStore>(link: &Link, store: &S) {
+    let mut back = 0;
     loop {
         let now = Instant::now();
         let offers = link.desk.look(|mirror| mirror.offers(now));
         if offers.is_empty() {
-            return;
+            break;
         }
         let offered: Vec<Target> = offers.iter().map(|(target, _)| target.clone()).collect();
         let draft = |(target, held)| {
@@ -239,10 +240,16 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
         // What was not taken stays until a picture says what is there in its place, or until the store is back. It goes
         // with the next part, so that it keeps no other from being offered.
         let left = link.desk.look(|mirror| mirror.offers(Instant::now()));
-        let still_left = |target| left.iter().any(|(left, _)| left == target);
-        if offered.iter().all(still_left) {
-            return;
+        let is_left = |target: &&Target| left.iter().any(|(left, _)| left == *target);
+        let still_left = offered.iter().filter(is_left).count();
+        back += offered.len() - still_left;
+        if still_left == offered.len() {
+            break;
         }
+    }
+    if back > 0 {
+        let replica = &link.settings.replica;
+        tracing::info!(%replica, targets = back, "fleet store had lost overrides, which it has again");
     }
 }
 

@@ -244,23 +244,7 @@ impl Fleet {
                 replica,
                 flag,
                 states,
-            } => {
-                let until = Instant::now() + SECOND * 5_000;
-                let deciding: Vec<_> = states
-                    .into_iter()
-                    .map(|state| {
-                        let fleet = self.replicas[replica].fleet.clone();
-                        let value = OverrideValue::Flag(state);
-                        tokio::spawn(async move {
-                            let flag = target(FLAGS[flag]);
-                            fleet.set(flag, value, order(5_000)).await
-                        })
-                    })
-                    .collect();
-                for deciding in deciding {
-                    self.note(flag, &deciding.await.unwrap(), until);
-                }
-            }
+            } => self.decide_together(replica, flag, states).await,
             Step::Abandon {
                 replica,
                 flag,
@@ -271,16 +255,7 @@ impl Fleet {
             }
             Step::Op { replica, op, fault } => self.replicas[replica].faults.one(op, fault),
             Step::Lose { replica, messages } => self.replicas[replica].faults.lose(messages),
-            Step::Rejoin { replica } => {
-                let left = self.replicas.remove(replica);
-                let registry = left.registry.clone();
-                drop(left);
-                assert!(registry.overrides().is_empty(), "it has left");
-                self.born += 1;
-                let name = settings(&format!("replica-{}", self.born));
-                let joined = Replica::join_as(&self.server, registry, name);
-                self.replicas.insert(replica, joined);
-            }
+            Step::Rejoin { replica } => self.rejoin(replica),
             Step::Fault { replica, fault } => self.replicas[replica].faults.all(fault),
             Step::Deafen { replica } => self.replicas[replica].faults.deafen(),
             Step::Cut { replica } => self.replicas[replica].faults.cut(),
@@ -314,6 +289,37 @@ impl Fleet {
             Step::Wait { seconds } => sleep(SECOND * u32::try_from(seconds).unwrap()).await,
         }
         soon().await;
+    }
+
+    /// Several people decide on the same flag at the same replica.
+    async fn decide_together(&mut self, replica: usize, flag: usize, states: Vec<FeatureState>) {
+        let until = Instant::now() + SECOND * 5_000;
+        let deciding: Vec<_> = states
+            .into_iter()
+            .map(|state| {
+                let fleet = self.replicas[replica].fleet.clone();
+                let value = OverrideValue::Flag(state);
+                tokio::spawn(async move {
+                    let flag = target(FLAGS[flag]);
+                    fleet.set(flag, value, order(5_000)).await
+                })
+            })
+            .collect();
+        for deciding in deciding {
+            self.note(flag, &deciding.await.unwrap(), until);
+        }
+    }
+
+    /// Leaves the fleet, and joins it again under another name.
+    fn rejoin(&mut self, replica: usize) {
+        let left = self.replicas.remove(replica);
+        let registry = left.registry.clone();
+        drop(left);
+        assert!(registry.overrides().is_empty(), "it has left");
+        self.born += 1;
+        let name = settings(&format!("replica-{}", self.born));
+        let joined = Replica::join_as(&self.server, registry, name);
+        self.replicas.insert(replica, joined);
     }
 
     /// The store may have lost anything.
