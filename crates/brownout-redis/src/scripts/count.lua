@@ -22,6 +22,21 @@ local function is_settled()
   return now - since >= tonumber(ARGV[6])
 end
 
+-- Whether all who live are among these, who are so many, and that is known. Where none lives, nothing is known of who
+-- does.
+local function all_fail(failing, named)
+  local live = redis.call('ZRANGEBYSCORE', root .. ':replicas', '(' .. int(now), '+inf', 'LIMIT', 0, named + 1)
+  if #live == 0 or not is_settled() then
+    return false
+  end
+  for _, name in ipairs(live) do
+    if not failing['r:' .. name] then
+      return false
+    end
+  end
+  return true
+end
+
 -- Whether the outcomes within a window are too bad.
 local function too_much(window, bucket, at)
   local calls, failures, failing, named = 0, 0, {}, 0
@@ -42,13 +57,7 @@ local function too_much(window, bucket, at)
   if failures < tonumber(ARGV[at + 3]) or failures * 1000000000 < calls * tonumber(ARGV[at + 5]) then
     return false
   end
-  local needed = quorum
-  if named < quorum and is_settled() then
-    local live = redis.call('ZCOUNT', root .. ':replicas', '(' .. int(now), '+inf')
-    -- Where none lives, nothing is known of who does.
-    needed = live > 0 and math.min(quorum, live) or quorum
-  end
-  return named >= needed
+  return named >= quorum or all_fail(failing, named)
 end
 
 local function count(at)

@@ -158,7 +158,9 @@ impl Data {
         now: StoreTime,
     ) -> bool {
         let length = bucket_length(&count.rule);
-        let quorum = usize::try_from(self.needed(quorum, now)).unwrap_or(usize::MAX);
+        // Where nobody has told of himself, nothing is known of who lives.
+        let is_known = !self.summaries.is_empty() && now.since(self.complete) >= quorum.fewer_after;
+        let quorum = usize::try_from(quorum.replicas).unwrap_or(usize::MAX);
         let window = self
             .windows
             .entry((Arc::clone(&count.flag), length))
@@ -178,16 +180,8 @@ impl Data {
         let share = u128::from(failures) * 1_000_000_000;
         failures >= u64::from(count.rule.errors)
             && share >= u128::from(calls) * u128::from(count.rule.min_ratio_ppb)
-            && failing.len() >= quorum
-    }
-
-    /// How many replicas must have had failures.
-    fn needed(&self, quorum: Quorum, now: StoreTime) -> u32 {
-        let live = self.live();
-        if live == 0 || now.since(self.complete) < quorum.fewer_after {
-            return quorum.replicas;
-        }
-        quorum.replicas.min(live)
+            && (failing.len() >= quorum
+                || is_known && self.summaries.keys().all(|live| failing.contains(live)))
     }
 
     fn live(&self) -> u32 {
