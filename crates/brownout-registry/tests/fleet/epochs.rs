@@ -1,6 +1,8 @@
 //! A store that was flushed, replaced or restored.
 
 use brownout_registry::FeatureState;
+use brownout_registry::fleet::StoreOp;
+use brownout_testing::fleet::Fault;
 use tokio::time::sleep;
 
 use super::common::{Calls, REPAIR, Replica, SECOND, fleet, soon, target};
@@ -200,4 +202,26 @@ async fn an_override_that_the_store_has_lost_is_not_taken_for_the_one_that_has_i
     sleep(REPAIR).await;
     assert_eq!(one.held(), other.held());
     assert!(one.held().contains(&(target("search"), id)));
+}
+
+/// Whoever decides by a clock that is not the store's any more has to learn what the others make of it.
+#[tokio::test(start_paused = true)]
+async fn what_is_decided_by_an_old_clock_ends_at_the_same_time_everywhere() {
+    let (server, [one, other]) = fleet().await;
+    one.faults.one(StoreOp::Picture, Fault::Hang);
+    sleep(REPAIR).await;
+    server.set_forward(SECOND * 3_000);
+    sleep(REPAIR).await;
+    one.set("search", FeatureState::Disabled, 3_600)
+        .await
+        .unwrap();
+    soon().await;
+    assert_eq!(one.held(), other.held());
+    one.faults.one(StoreOp::Picture, Fault::None);
+    sleep(REPAIR * 2).await;
+    for second in 0..3_600 {
+        assert_eq!(one.held(), other.held(), "after {second} s");
+        sleep(SECOND).await;
+    }
+    assert!(one.held().is_empty());
 }
