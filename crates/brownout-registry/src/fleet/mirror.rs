@@ -234,9 +234,21 @@ impl Mirror {
         let (Some(present), Some(until)) = (self.present(now), held.until) else {
             return false;
         };
-        let said = now + stack.until.since(present).min(Order::MAX_TTL);
-        let apart = said.max(until).saturating_duration_since(said.min(until));
-        held.stamp == Some(stack.stamp) && apart <= SLACK
+        let said = |until: StoreTime| now + until.since(present).min(Order::MAX_TTL);
+        let close = |one: Instant, other: Instant| {
+            one.max(other).saturating_duration_since(one.min(other)) <= SLACK
+        };
+        // Our own may be of a time at which our idea of the store's clock was another.
+        let ends_so = |entry: &HeldEntry| {
+            let there = stack.entries.iter().find(|there| there.id == entry.id);
+            close(
+                entry.until.max(now),
+                there.map_or(now, |there| said(there.until)),
+            )
+        };
+        held.stamp == Some(stack.stamp)
+            && close(said(stack.until), until)
+            && held.entries.iter().all(ends_so)
     }
 
     /// Takes a stack of a message, unless we have been told of a later one.
