@@ -165,3 +165,27 @@ async fn a_fleet_is_joined_without_its_server_and_found_when_that_comes() {
     until("it is in touch", || early.fleet.is_in_touch()).await;
     early.set("search", FeatureState::Degraded).await;
 }
+
+/// An index that is gone, by an eviction say, is what says that the values are gone: they are offered and written again.
+#[tokio::test]
+async fn overrides_whose_index_was_lost_are_there_again_and_can_be_released() {
+    let server = Server::start();
+    let members = fleet(&server).await;
+    let id = members[0].set("search", FeatureState::Degraded).await;
+    until("all have heard", || {
+        all(&members, "search", FeatureState::Degraded)
+    })
+    .await;
+    server.run(&["DEL", "{shop}:index"]);
+    // Longer than two pictures.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let late = Member::join(impatient(&server.url()), "late");
+    until("the late one is told", || late.held() == members[0].held()).await;
+    assert_eq!(late.held().len(), 1);
+    let search = crate::support::flag("search");
+    members[1].fleet.release(search, id).await.unwrap();
+    until("it is released", || {
+        members.iter().all(|member| member.held().is_empty())
+    })
+    .await;
+}
