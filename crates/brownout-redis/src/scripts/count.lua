@@ -62,7 +62,7 @@ end
 
 local function count(at)
   local member = 't:' .. ARGV[at]
-  local tripped, fault = stamp(present, root .. ':' .. member)
+  local tripped, fault = stamp(present, member)
   if tripped or fault then
     return fault
   end

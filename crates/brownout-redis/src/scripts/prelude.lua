@@ -56,8 +56,10 @@ local function state()
 end
 
 -- The epoch, the revision and the tag of a value, by its beginning; nothing where there is none; or an answer that says
--- why they cannot be told. A value of another epoch is one that the store has lost together with its state.
-local function stamp(present, key)
+-- why they cannot be told. A value of another epoch is one that the store has lost together with its state, and one that
+-- the index does not name is in no picture.
+local function stamp(present, member)
+  local key, index = root .. ':' .. member, root .. ':index'
   local head = redis.pcall('GETRANGE', key, 0, 99)
   if failed(head) then
     return nil, bad(key, head)
@@ -73,7 +75,14 @@ local function stamp(present, key)
   if not epoch then
     return nil, bad(key, 'it does not begin as our values do')
   end
-  if epoch == present.epoch then
+  if epoch ~= present.epoch then
+    return nil
+  end
+  local named = redis.pcall('ZSCORE', index, member)
+  if failed(named) then
+    return nil, bad(index, named)
+  end
+  if named then
     return epoch .. ' ' .. revision .. ' ' .. tag
   end
 end

@@ -17,7 +17,7 @@ end
 local wanted, seen, added = {}, {}, 0
 for at = 4, #ARGV, FIELDS do
   local member = 'o:' .. ARGV[at]
-  local known, fault = stamp(present, root .. ':' .. member)
+  local known, fault = stamp(present, member)
   if fault then
     return fault
   end
