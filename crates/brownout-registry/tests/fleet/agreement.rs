@@ -284,6 +284,11 @@ impl Fleet {
                 self.server.set_forward(SECOND * seconds);
                 self.forgets();
                 // What is decided before anybody has noticed has its end by the clock of before.
+                for replica in &self.replicas {
+                    for op in [StoreOp::Subscribe, StoreOp::Changes, StoreOp::Picture] {
+                        replica.faults.one(op, Fault::None);
+                    }
+                }
                 sleep(REPAIR).await;
             }
             Step::Wait { seconds } => sleep(SECOND * u32::try_from(seconds).unwrap()).await,
