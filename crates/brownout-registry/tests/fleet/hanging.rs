@@ -1,8 +1,13 @@
 //! A store that hangs for ever, from the start: nothing that a call reads or writes waits for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use brownout_registry::fleet::MemoryStore;
+use brownout_registry::fleet::{
+    Changes, Count, FleetStore, MemoryStore, Message, Outcome, Picture, Quorum, ReplicaId,
+    Replicas, StackWrite, StoreError, Summary,
+};
 use brownout_registry::{
     CircuitMode, DegradationLevel, FeatureState, Report, ReporterKind, Status, SystemHealth,
 };
@@ -96,4 +101,77 @@ fn the_runtime_may_shut_down_while_operations_hang() {
     drop(guard);
     assert_eq!(store.status(), Status::Healthy);
     assert!(registry.fleet().is_none());
+}
+
+/// A store whose code keeps a thread busy, and then says that all is well.
+struct Busy(MemoryStore, Arc<AtomicBool>);
+
+struct BusyChanges(<MemoryStore as FleetStore>::Changes, Arc<AtomicBool>);
+
+impl Changes for BusyChanges {
+    async fn next(&mut self) -> Result<Message, StoreError> {
+        let told = self.0.next().await;
+        self.1.store(true, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(300));
+        told
+    }
+}
+
+impl FleetStore for Busy {
+    type Changes = BusyChanges;
+
+    async fn subscribe(&self, replica: &ReplicaId) -> Result<BusyChanges, StoreError> {
+        let busy = Arc::clone(&self.1);
+        Ok(BusyChanges(self.0.subscribe(replica).await?, busy))
+    }
+
+    async fn picture(&self) -> Result<Picture, StoreError> {
+        self.0.picture().await
+    }
+
+    async fn write(&self, writes: Vec<StackWrite>) -> Result<Vec<Outcome>, StoreError> {
+        self.0.write(writes).await
+    }
+
+    async fn count(
+        &self,
+        replica: &ReplicaId,
+        quorum: Quorum,
+        counts: Vec<Count>,
+    ) -> Result<(), StoreError> {
+        self.0.count(replica, quorum, counts).await
+    }
+
+    async fn report(&self, summary: Summary, ttl: Duration) -> Result<(), StoreError> {
+        self.0.report(summary, ttl).await
+    }
+
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.0.replicas().await
+    }
+
+    async fn ping(&self, replica: &ReplicaId, canary: u64) -> Result<(), StoreError> {
+        self.0.ping(replica, canary).await
+    }
+}
+
+#[test]
+fn a_runtime_that_shuts_down_while_a_store_answers_leaves_nobody_in_touch() {
+    let registry = registry(1);
+    let busy = Arc::new(AtomicBool::new(false));
+    let store = Busy(MemoryStore::new(), Arc::clone(&busy));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let guard = runtime.block_on(async { registry.join_fleet(store, settings("one")).unwrap() });
+    while !busy.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    drop(runtime);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!guard.fleet().is_in_touch(), "nobody keeps it in step");
+    let store = registry.get("fleet-store").unwrap();
+    assert_eq!(store.status(), Status::Degraded);
 }
