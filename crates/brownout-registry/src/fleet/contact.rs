@@ -26,6 +26,8 @@ pub(super) struct Contact {
 struct State {
     /// Withdrawn when the fleet is left.
     reporter: Option<Reporter>,
+    /// Whether nobody keeps the replica in step any more.
+    ended: bool,
     /// Since when it has been in touch.
     since: Option<Instant>,
     /// When the replica last knew that it holds what the store does.
@@ -70,6 +72,7 @@ impl Contact {
     pub(super) fn new(settings: &FleetSettings, reporter: Reporter) -> Self {
         let state = State {
             reporter: Some(reporter),
+            ended: false,
             since: None,
             synchronised: None,
             trouble: None,
@@ -98,6 +101,9 @@ impl Contact {
     /// The replica holds what the store does, and has proof that it hears of changes.
     pub(super) fn heard(&self) {
         let mut state = self.lock();
+        if state.ended {
+            return;
+        }
         state.synchronised = Some(Instant::now());
         state.trouble = None;
         state.mourned.clear();
@@ -107,12 +113,12 @@ impl Contact {
         drop(state);
         let first = !self.in_touch.send_replace(true);
         let mut state = self.lock();
-        let Some(_here) = &state.reporter else {
+        if state.ended || state.reporter.is_none() {
             drop(state);
-            // The fleet was left, perhaps just now.
+            // The fleet was left, or the runtime has shut down, perhaps just now.
             self.in_touch.send_replace(false);
             return;
-        };
+        }
         if !first {
             return;
         }
@@ -129,6 +135,12 @@ impl Contact {
         } else {
             tracing::info!(%replica, "fleet store is there");
         }
+    }
+
+    /// The replica is lost for good: whatever is still under way, nobody keeps it in step any more.
+    pub(super) fn ended(&self, error: &StoreError) {
+        self.lock().ended = true;
+        self.lost(error);
     }
 
     /// The replica cannot know what the store holds. Logged once for each reason.

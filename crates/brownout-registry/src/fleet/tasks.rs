@@ -32,7 +32,7 @@ impl Drop for Ended {
             let detail = "the fleet's tasks have ended with their runtime";
             let error = StoreError::new(StoreErrorKind::Other, detail);
             // Caught, since a log that panics may be what ended the task: a second panic would end the process.
-            caught(|| self.0.contact.lost(&error));
+            caught(|| self.0.contact.ended(&error));
         }
     }
 }
