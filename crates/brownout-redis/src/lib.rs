@@ -77,7 +77,7 @@
 //!
 //! | key | type | what | ends |
 //! |---|---|---|---|
-//! | `{shop}:meta` | hash | format, epoch and revision | 30 days after the last write or report |
+//! | `{shop}:meta` | hash | format, epoch and revision, and when a replica last fell silent | 30 days after the last write or report |
 //! | `{shop}:o:<target>` | string | a target's stack of overrides, at most 8 of them, 16 KiB | with the last override in it |
 //! | `{shop}:t:<flag>` | string | a flag's trip | after the flag's time to live |
 //! | `{shop}:index` | sorted set | which of those two there are, at most 10,000, and until when | with the last of them |

@@ -1,7 +1,6 @@
 -- Adds up outcomes and trips flags. ARGV: latest, how long the state is kept, most values, replica, quorum, and the
--- time in ms after which fewer are enough; then for each flag its name, successes, failures, and of its
--- rule the errors, the length of a sub-bucket in ms, the least share of errors in billionths, and how long a trip lasts
--- in ms.
+-- time in ms after which fewer are enough; then for each flag its name, successes, failures, and of its rule the errors,
+-- the length of a sub-bucket in ms, the least share of errors in billionths, and how long a trip lasts in ms.
 local FIELDS, BUCKETS = 7, 12
 local present, fault = state()
 if fault then
