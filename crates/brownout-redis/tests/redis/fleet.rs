@@ -189,3 +189,26 @@ async fn overrides_whose_index_was_lost_are_there_again_and_can_be_released() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_place_that_somebody_else_has_taken_keeps_no_other_override_from_being_given_back() {
+    let server = Server::start();
+    let members = fleet(&server).await;
+    for flag in ["a", "b", "c"] {
+        members[0].set(flag, FeatureState::Degraded).await;
+    }
+    until("all have heard", || {
+        all(&members, "c", FeatureState::Degraded)
+    })
+    .await;
+    for spoiled in ["garbage", "2 of a version to come"] {
+        let script =
+            format!("redis.call('FLUSHALL') redis.call('SET', '{{shop}}:o:flag:a', '{spoiled}')");
+        server.run(&["EVAL", &script, "0"]);
+        let there = |flag| format!("{{shop}}:o:flag:{flag}");
+        until("the others are given back", || {
+            server.run(&["EXISTS", &there("b"), &there("c")]) == ":2"
+        })
+        .await;
+    }
+}
