@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::error::FleetError;
+use super::error::{FleetError, StoreError, StoreErrorKind};
 use super::held::{Held, HeldEntry};
 use super::link::Link;
 use super::op::StoreOp;
@@ -85,7 +85,8 @@ async fn write<S: FleetStore>(link: &Link, store: &S, batch: Vec<Command>) {
                 part.push((target, draft));
             }
         }
-        send(link, store, part).await;
+        // Whoever has decided has been told.
+        let _sent = send(link, store, part).await;
     }
 }
 
@@ -161,10 +162,14 @@ fn decide(
     }
 }
 
-/// Writes the drafts in one call, and says what came of them.
-async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>) {
+/// Writes the drafts in one call, and tells what came of them. Fails if the call has.
+async fn send<S: FleetStore>(
+    link: &Link,
+    store: &S,
+    part: Vec<(Target, Draft)>,
+) -> Result<(), StoreError> {
     if part.is_empty() {
-        return;
+        return Ok(());
     }
     let now = Instant::now();
     let mut writes = Vec::new();
@@ -191,7 +196,7 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
             for (_, draft, ..) in sent {
                 draft.tell(|_| Err(FleetError::Store(error.clone())));
             }
-            return;
+            return Err(error);
         }
     };
     let mut outcomes = outcomes.into_iter();
@@ -216,6 +221,7 @@ async fn send<S: FleetStore>(link: &Link, store: &S, part: Vec<(Target, Draft)>)
             }
         }
     }
+    Ok(())
 }
 
 /// Offers what the store has lost, where nobody else has written meanwhile.
@@ -228,15 +234,20 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
             break;
         }
         let offered: Vec<Target> = offers.iter().map(|(target, _)| target.clone()).collect();
-        let draft = |(target, held)| {
+        let draft = |(target, held): &(Target, Held)| {
             let draft = Draft {
-                held,
+                held: held.clone(),
                 answers: Vec::new(),
                 until: None,
             };
-            (target, draft)
+            (target.clone(), draft)
         };
-        send(link, store, offers.into_iter().map(draft).collect()).await;
+        let sent = send(link, store, offers.iter().map(draft).collect()).await;
+        if sent.is_err_and(|error| is_of_one(&error)) && offers.len() > 1 {
+            for offer in &offers {
+                let _sent = send(link, store, vec![draft(offer)]).await;
+            }
+        }
         // What was not taken stays until a picture says what is there in its place, or until the store is back. It goes
         // with the next part, so that it keeps no other from being offered.
         let left = link.desk.look(|mirror| mirror.offers(Instant::now()));
@@ -251,6 +262,14 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
         let replica = &link.settings.replica;
         tracing::info!(%replica, targets = back, "fleet store had lost overrides, which it has again");
     }
+}
+
+/// Whether it may be about one of the places that were to be written to, for which all are refused.
+fn is_of_one(error: &StoreError) -> bool {
+    matches!(
+        error.kind(),
+        StoreErrorKind::Damaged | StoreErrorKind::Unsupported
+    )
 }
 
 impl Draft {
