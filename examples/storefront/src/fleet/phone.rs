@@ -106,7 +106,7 @@ impl Phone {
         let found = overrides.into_iter().flatten().rfind(|one| {
             one["target"].as_str() == Some(target) && one["scope"].as_str() == Some(scope.as_str())
         });
-        let Some(id) = found.and_then(|one| one["id"].as_u64()) else {
+        let Some(id) = found.and_then(|one| one["id"].as_str()) else {
             return listed.without_status();
         };
         let path = format!("/overrides/{id}");

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod redis;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,

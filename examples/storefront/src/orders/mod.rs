@@ -1,6 +1,8 @@
 //! What operators decide, on the control server: overrides, of this replica or of its whole fleet.
 
-use std::{sync::Arc, time::Duration};
+mod decision;
+
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -8,51 +10,26 @@ use axum::{
     http::StatusCode,
     routing::{get, put},
 };
-use brownout::{
-    Dependency,
-    registry::{
-        CircuitMode, DegradationLevel, FeatureState, InvalidName, Order, OverrideError, OverrideId,
-        OverrideInfo, OverrideValue, Scope, Status, Target,
-        fleet::{Fleet, FleetError},
-    },
+use brownout::registry::{
+    Order, OverrideError, OverrideId, OverrideInfo, OverrideValue, Scope, Target,
+    fleet::{Fleet, FleetError},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::Instant;
 
+use self::decision::{Decision, For, known, unknown};
 use crate::{problem::Problem, system::System};
-
-/// What is decided, by whom, why, and for how long.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Decision {
-    value: String,
-    actor: String,
-    reason: String,
-    /// As in `15m`.
-    ttl: String,
-    /// For whom: this replica, unless it says otherwise.
-    #[serde(default)]
-    scope: For,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum For {
-    #[default]
-    Replica,
-    Fleet,
-}
 
 /// An override in force, as this replica knows it.
 #[derive(Debug, Serialize)]
 struct Shown {
-    /// By which it is released here.
-    id: u64,
+    /// By which it is released.
+    id: String,
     target: String,
     value: &'static str,
     scope: &'static str,
-    /// Its name in the fleet, where it is the fleet's.
-    fleet_id: Option<u64>,
+    /// The same, where it is the fleet's.
+    fleet_id: Option<String>,
     actor: String,
     reason: String,
     ends_in_s: u64,
@@ -60,15 +37,16 @@ struct Shown {
     effective: bool,
 }
 
-/// What was set: an override of this replica has an id at once; the fleet's one is found by its name.
+/// What was set, and by which id it is released. Ids are texts: the fleet's are random numbers of 64 bits, and many
+/// programs read a number of JSON as a double (RFC 8259, section 6), which keeps 53.
 #[derive(Debug, Serialize)]
 struct Done {
-    id: Option<u64>,
-    fleet_id: Option<u64>,
+    id: String,
+    fleet_id: Option<String>,
 }
 
 /// `GET /overrides` lists them, `PUT /overrides/{target}` sets one, `DELETE /overrides/{id}` releases one. The target is
-/// `flag:<name>`, `status:<dependency>`, `circuit:<dependency>` or `level`.
+/// `flag:<name>`, `status:<dependency>`, `circuit:<dependency>` or `level`. A fleet's override has one id at all replicas.
 pub(crate) fn router(system: &Arc<System>) -> Router {
     Router::new()
         .route("/overrides", get(list))
@@ -87,26 +65,22 @@ async fn set(
 ) -> Result<(StatusCode, Json<Done>), Problem> {
     let Json(decision) = decision.map_err(|wrong| bad(wrong.body_text()))?;
     let target = known(&system, &target)?;
-    let value = OverrideValue::named(&target, &decision.value).ok_or_else(|| {
-        let allowed = values(&target).join(", ");
-        bad(format!("{target} takes {allowed}"))
-    })?;
-    let ttl: Duration = humantime::parse_duration(&decision.ttl)
-        .map_err(|_| bad("the ttl is a time, as in \"ttl\": \"15m\""))?;
-    let order = Order::new(decision.actor, decision.reason, ttl);
-    let done = match decision.scope {
+    let (value, scope) = (decision.value(&target)?, decision.scope);
+    let order = decision.order()?;
+    let done = match scope {
         For::Replica => {
-            let id = here(&system, &target, value, order).map_err(|error| refused(&error))?;
+            let id = here(&system, &target, value, order)?;
             Done {
-                id: Some(id.as_u64()),
+                id: id.to_string(),
                 fleet_id: None,
             }
         }
         For::Fleet => {
             let set = fleet(&system)?.set(target, value, order).await;
+            let id = set.map_err(|error| refused_by_fleet(&error))?.to_string();
             Done {
-                id: None,
-                fleet_id: Some(set.map_err(|error| refused_by_fleet(&error))?.as_u64()),
+                fleet_id: Some(id.clone()),
+                id,
             }
         }
     };
@@ -115,11 +89,11 @@ async fn set(
 
 async fn release(
     State(system): State<Arc<System>>,
-    Path(id): Path<u64>,
+    Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let overrides = system.registry.overrides();
-    let Some(found) = overrides.iter().find(|one| one.id.as_u64() == id) else {
-        let detail = "no such override is in force; GET /overrides lists those that are";
+    let Some(found) = overrides.iter().find(|one| id_of(one) == id) else {
+        let detail = "no override of that id is in force; GET /overrides lists those that are";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     match found.scope {
@@ -135,78 +109,33 @@ async fn release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A target that this shop has. The registry would take any name; a person who mistypes one should hear it.
-fn known(system: &System, target: &str) -> Result<Target, Problem> {
-    let target: Target = target
-        .parse()
-        .map_err(|wrong: InvalidName| bad(wrong.to_string()))?;
-    let is_known = match &target {
-        Target::Flag(name) => **name == *system.ml_recommendations.name(),
-        Target::Status(name) | Target::Circuit(name) => system.registry.get(name).is_some(),
-        _ => true,
-    };
-    if is_known {
-        return Ok(target);
-    }
-    let dependencies = system.registry.dependencies();
-    let names: Vec<_> = dependencies.iter().map(Dependency::name).collect();
-    let detail = format!(
-        "there is no {target}; the flag is {}, and the dependencies are {}",
-        system.ml_recommendations.name(),
-        names.join(", ")
-    );
-    Err(Problem::new(StatusCode::NOT_FOUND, detail))
-}
-
 fn here(
     system: &System,
     target: &Target,
     value: OverrideValue,
     order: Order,
-) -> Result<OverrideId, OverrideError> {
+) -> Result<OverrideId, Problem> {
     let registry = &system.registry;
     let dependency = target.name().and_then(|name| registry.get(name));
-    match (value, dependency) {
+    let set = match (value, dependency) {
         (OverrideValue::Level(level), _) => registry.override_level(level, order),
         (OverrideValue::Status(status), Some(on)) => on.override_status(status, order),
         (OverrideValue::Circuit(mode), Some(on)) => on.override_circuit(mode, order),
         (OverrideValue::Flag(state), _) => {
             registry.override_flag(target.name().unwrap_or_default(), state, order)
         }
-        _ => Err(OverrideError::InvalidTarget {
-            allowed: "what this shop has",
-        }),
-    }
-}
-
-fn values(target: &Target) -> Vec<&'static str> {
-    match target {
-        Target::Status(_) => Status::ALL.iter().map(|value| value.as_str()).collect(),
-        Target::Circuit(_) => CircuitMode::ALL
-            .iter()
-            .map(|value| value.as_str())
-            .collect(),
-        Target::Flag(_) => FeatureState::ALL
-            .iter()
-            .map(|value| value.as_str())
-            .collect(),
-        _ => DegradationLevel::ALL
-            .iter()
-            .map(|value| value.as_str())
-            .collect(),
-    }
+        _ => return Err(unknown(system, target)),
+    };
+    set.map_err(|error| refused(&error))
 }
 
 fn shown(info: &OverrideInfo) -> Shown {
     Shown {
-        id: info.id.as_u64(),
+        id: id_of(info),
         target: info.target.to_string(),
         value: info.value.as_str(),
         scope: info.scope.as_str(),
-        fleet_id: match info.scope {
-            Scope::Fleet(id) => Some(id.as_u64()),
-            _ => None,
-        },
+        fleet_id: matches!(info.scope, Scope::Fleet(_)).then(|| id_of(info)),
         actor: info.actor.to_string(),
         reason: info.reason.to_string(),
         ends_in_s: info
@@ -215,6 +144,14 @@ fn shown(info: &OverrideInfo) -> Shown {
             .saturating_duration_since(Instant::now())
             .as_secs(),
         effective: info.effective,
+    }
+}
+
+/// By which an override is released at any replica that has it.
+fn id_of(info: &OverrideInfo) -> String {
+    match info.scope {
+        Scope::Fleet(id) => id.to_string(),
+        _ => info.id.to_string(),
     }
 }
 
