@@ -52,11 +52,17 @@ impl State {
     /// The lines at each path, of which the last says the whole.
     fn lines(self) -> [&'static str; 4] {
         match self {
-            Self::Healthy | Self::Degraded => [
+            Self::Healthy => [
                 "[+]process ok\nlivez check passed\n",
                 "[+]process ok\n[+]ledger ok\nreadyz check passed\n",
                 "[+]process ok\n[+]ledger ok\nstartupz check passed\n",
                 "[+]ledger ok\nhealth check passed\n",
+            ],
+            Self::Degraded => [
+                "[+]process ok\nlivez check passed\n",
+                "[+]process ok\n[+]ledger degraded\nreadyz check passed\n",
+                "[+]process ok\n[+]ledger ok\nstartupz check passed\n",
+                "[+]ledger degraded\nhealth check passed\n",
             ],
             Self::Critical => [
                 "[+]process ok\nlivez check passed\n",
@@ -68,7 +74,7 @@ impl State {
                 "[+]process ok\nlivez check passed\n",
                 "[+]process ok\n[-]ledger failed: reason withheld\nreadyz check failed\n",
                 "[+]process ok\n[-]ledger failed: reason withheld\nstartupz check failed\n",
-                "[+]ledger ok\nhealth check passed\n",
+                "[+]ledger unknown\nhealth check passed\n",
             ],
             Self::Starting => [
                 "[+]process ok\nlivez check passed\n",

@@ -25,6 +25,8 @@ fn a_shop_opens_without_its_redis_and_says_so() {
         get(&shop.control, "/health")
     });
     assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    let lines = get(&shop.control, "/health?verbose");
+    assert!(lines.contains("[+]fleet-store degraded\n"), "{lines}");
     let fleet = get(&shop.control, "/fleet");
     assert!(fleet.contains(r#""replica":"lonely""#), "{fleet}");
     assert!(fleet.contains(r#""in_touch":false"#), "{fleet}");

@@ -122,7 +122,17 @@
 //! Strangers are told one word: `{"status":"pass"}`, `warn` or `fail`, as `application/health+json`
 //! (draft-inadarei-api-health-check-06). Those whom the [authoriser](HealthLayer::authorise) knows get at `/health` the
 //! system's level and each dependency's checks, and with `?verbose` at each path one line for each check, as Kubernetes
-//! writes them. Private details of reports are shown to nobody.
+//! writes them, without a reason. Private details of reports are shown to nobody.
+//!
+//! | line | at `/health`, and the word in its document | at `/readyz` |
+//! |---|---|---|
+//! | `[+]search ok` | healthy (`pass`) | healthy |
+//! | `[+]search degraded` | degraded (`warn`) | degraded |
+//! | `[+]search unknown` | unknown (`warn`) | unknown now, and observed before |
+//! | `[-]search failed: reason withheld` | unhealthy (`fail`) | unhealthy, or never observed |
+//!
+//! At `/startupz` a dependency is `ok` once somebody has observed it, however it is. A line with `[+]` fails no answer,
+//! whatever its word; one with `[-]` fails `/health` only where the dependency is critical.
 //!
 //! All answers say `Cache-Control: no-store`. HEAD works; other methods get a 405.
 //!

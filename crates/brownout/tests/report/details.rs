@@ -148,15 +148,38 @@ async fn verbose_has_a_line_for_each_check() {
     expect(
         "/readyz?a&verbose",
         503,
-        "[+]process ok\n[+]disk ok\n[-]sidecar failed: reason withheld\nreadyz check failed\n",
+        "[+]process ok\n[+]disk degraded\n[-]sidecar failed: reason withheld\nreadyz check failed\n",
     )
     .await;
     expect(
         "/health?verbose",
         503,
-        "[+]disk ok\n[+]else ok\n[-]sidecar failed: reason withheld\nhealth check failed\n",
+        "[+]disk degraded\n[+]else ok\n[-]sidecar failed: reason withheld\nhealth check failed\n",
     )
     .await;
+}
+
+/// A monitor that reads the lines sees no more green than one that reads the document.
+#[tokio::test(start_paused = true)]
+async fn verbose_says_ok_of_nothing_that_the_document_warns_of() {
+    let registry = registry();
+    let disk = dependency(&registry, "disk", Important);
+    let layer = known(&registry).ready_when(&disk);
+    for (status, word, line) in [
+        (Status::Healthy, "pass", "[+]disk ok"),
+        (Status::Degraded, "warn", "[+]disk degraded"),
+        // Readiness goes by what was observed before.
+        (Status::Unknown, "warn", "[+]disk unknown"),
+        (Status::Unhealthy, "fail", "[-]disk failed: reason withheld"),
+    ] {
+        let _says = say(&disk, status);
+        let document = get(&layer, "/health").await.json();
+        assert_eq!(document["checks"]["disk"][0]["status"], word);
+        for path in ["/health?verbose", "/readyz?verbose"] {
+            let lines = get(&layer, path).await.text;
+            assert!(lines.lines().any(|one| one == line), "{path}: {lines}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use brownout_registry::{Criticality, DependencyView, ReportView, Snapshot};
+use brownout_registry::{Criticality, DependencyView, ReportView, Snapshot, Status};
 
 use super::{json::Quoted, time::Rfc3339, verdict::Verdict};
 
@@ -12,6 +12,42 @@ pub(super) struct Document<'a> {
     pub(super) service_id: Option<&'a str>,
     pub(super) release_id: Option<&'a str>,
     pub(super) snapshot: &'a Snapshot,
+}
+
+/// What a line says of a check.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Check {
+    Ok,
+    Degraded,
+    Unknown,
+    Failed,
+}
+
+impl Check {
+    pub(super) const fn ok_if(passes: bool) -> Self {
+        if passes { Self::Ok } else { Self::Failed }
+    }
+
+    /// A program that reads Kubernetes' signs finds them used as there; `ok` is kept for what the document passes.
+    const fn sign_and_word(self) -> (char, &'static str) {
+        match self {
+            Self::Ok => ('+', "ok"),
+            Self::Degraded => ('+', "degraded"),
+            Self::Unknown => ('+', "unknown"),
+            Self::Failed => ('-', "failed: reason withheld"),
+        }
+    }
+}
+
+impl From<Status> for Check {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Healthy => Self::Ok,
+            Status::Degraded => Self::Degraded,
+            Status::Unknown => Self::Unknown,
+            Status::Unhealthy => Self::Failed,
+        }
+    }
 }
 
 impl fmt::Display for Document<'_> {
@@ -103,17 +139,13 @@ fn output(view: &DependencyView) -> Option<&str> {
 pub(super) fn lines<'a>(
     name: &str,
     verdict: Verdict,
-    checks: impl Iterator<Item = (&'a str, bool)>,
+    checks: impl Iterator<Item = (&'a str, Check)>,
 ) -> String {
     let mut text = String::new();
-    for (check, passes) in checks {
-        let (sign, result) = if passes {
-            ('+', "ok")
-        } else {
-            ('-', "failed: reason withheld")
-        };
+    for (checked, check) in checks {
+        let (sign, word) = check.sign_and_word();
         // Writing to a string does not fail.
-        let _ = writeln!(text, "[{sign}]{check} {result}");
+        let _ = writeln!(text, "[{sign}]{checked} {word}");
     }
     let end = match verdict {
         Verdict::Fail => "failed",

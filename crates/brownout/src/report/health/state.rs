@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     answer::Answer,
-    details::{Document, lines},
+    details::{Check, Document, lines},
     endpoint::{Endpoint, Paths, is_verbose},
     verdict::Verdict,
 };
@@ -67,6 +67,19 @@ impl Needed {
         let verdict = Verdict::from(self.status());
         verdict.max(Verdict::failed_if(!self.is_observed()))
     }
+
+    fn readiness(&self) -> Check {
+        let status = self.status();
+        if self.is_observed() {
+            status.into()
+        } else {
+            Check::Failed
+        }
+    }
+
+    fn observation(&self) -> Check {
+        Check::ok_if(self.is_observed())
+    }
 }
 
 impl State {
@@ -104,28 +117,28 @@ impl State {
 
     fn lines(&self, endpoint: Endpoint, verdict: Verdict) -> String {
         let name = endpoint.name();
-        let process = |passes| std::iter::once(("process", passes));
-        let needed = |passes: fn(&Needed) -> bool| {
+        let process = |passes| std::iter::once(("process", Check::ok_if(passes)));
+        let needed = |check: fn(&Needed) -> Check| {
             let name = |needed: &'_ Arc<Needed>| needed.dependency.shared_name();
-            let checks = self.needed.iter().map(move |n| (name(n), passes(n)));
+            let checks = self.needed.iter().map(move |n| (name(n), check(n)));
             checks.collect::<Vec<_>>()
         };
         match endpoint {
             Endpoint::Live => lines(name, verdict, process(true)),
             Endpoint::Ready => {
-                let needed = needed(|needed| needed.verdict() != Verdict::Fail);
-                let needed = needed.iter().map(|(name, passes)| (&**name, *passes));
+                let needed = needed(Needed::readiness);
+                let needed = needed.iter().map(|(name, check)| (&**name, *check));
                 lines(name, verdict, process(self.serves()).chain(needed))
             }
             Endpoint::Startup => {
-                let needed = needed(Needed::is_observed);
-                let needed = needed.iter().map(|(name, passes)| (&**name, *passes));
+                let needed = needed(Needed::observation);
+                let needed = needed.iter().map(|(name, check)| (&**name, *check));
                 lines(name, verdict, process(self.has_started()).chain(needed))
             }
             Endpoint::Health => {
                 let picture = self.registry.snapshot();
                 let all = picture.dependencies.iter();
-                let checks = all.map(|view| (&*view.name, view.status != Status::Unhealthy));
+                let checks = all.map(|view| (&*view.name, Check::from(view.status)));
                 lines(name, verdict, checks)
             }
         }
