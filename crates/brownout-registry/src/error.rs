@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::overrides::{MAX_STACKED, OverrideId, Target};
+use crate::overrides::{MAX_STACKED, OverrideId, OverrideValue, Target};
 use crate::text::cut;
 use crate::vocab::Criticality;
 
@@ -145,6 +145,13 @@ pub enum OverrideError {
         /// What a name allows.
         allowed: &'static str,
     },
+    /// The target takes values of another kind.
+    WrongValue {
+        /// The target.
+        target: Target,
+        /// What it was to be.
+        value: OverrideValue,
+    },
     /// The target already carries as many overrides as it may.
     TooMany {
         /// The target.
@@ -174,6 +181,12 @@ impl fmt::Display for OverrideError {
                     "override: the target's name is not valid; it takes {allowed}"
                 )
             }
+            Self::WrongValue { target, value } => write!(
+                f,
+                "override: {target} does not take the {} {value}, but those of its own kind: {}",
+                value.kind(),
+                target.values().join(", ")
+            ),
             Self::TooMany { target } => write!(
                 f,
                 "override: {target} already carries {MAX_STACKED} overrides; release one of them before setting another"

@@ -163,6 +163,19 @@ impl Target {
             Self::Level => None,
         }
     }
+
+    /// The names of all that can be imposed on it.
+    pub(crate) fn values(&self) -> Vec<&'static str> {
+        fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
+            all.iter().map(|value| name(*value)).collect()
+        }
+        match self {
+            Self::Status(_) => names(Status::ALL, Status::as_str),
+            Self::Circuit(_) => names(CircuitMode::ALL, CircuitMode::as_str),
+            Self::Flag(_) => names(FeatureState::ALL, FeatureState::as_str),
+            Self::Level => names(DegradationLevel::ALL, DegradationLevel::as_str),
+        }
+    }
 }
 
 impl fmt::Display for Target {
@@ -239,6 +252,16 @@ impl OverrideValue {
             Self::Circuit(value) => value.as_str(),
             Self::Flag(value) => value.as_str(),
             Self::Level(value) => value.as_str(),
+        }
+    }
+
+    /// What it is, whatever it is meant for.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Status(_) => "status",
+            Self::Circuit(_) => "circuit's mode",
+            Self::Flag(_) => "flag's state",
+            Self::Level(_) => "level",
         }
     }
 

@@ -142,9 +142,8 @@ impl Fleet {
     /// error, since it may be elsewhere, or later: until then the override counts for nothing here and is not among
     /// [`overrides`](Registry::overrides), so keep its id.
     ///
-    /// Fails if the order is not valid, the target
-    /// already carries 8 overrides of the fleet, somebody else decides about the target at the same time, or the store is
-    /// away.
+    /// Fails if the order or the target's name is not valid, the target takes values of another kind or already carries 8
+    /// overrides of the fleet, somebody else decides about the target at the same time, or the store is away.
     pub async fn set(
         &self,
         target: Target,
@@ -152,12 +151,17 @@ impl Fleet {
         order: Order,
     ) -> Result<FleetOverrideId, FleetError> {
         let order = order.validated().map_err(FleetError::Invalid)?;
-        let invalid = |allowed| FleetError::Invalid(OverrideError::InvalidTarget { allowed });
         if !target.name().is_none_or(is_name) {
-            return Err(invalid(name_rule()));
+            let allowed = name_rule();
+            return Err(FleetError::Invalid(OverrideError::InvalidTarget {
+                allowed,
+            }));
         }
         if !value.fits(&target) {
-            return Err(invalid("a target of the value's own kind"));
+            return Err(FleetError::Invalid(OverrideError::WrongValue {
+                target,
+                value,
+            }));
         }
         self.ask(target, What::Set(value, order)).await
     }

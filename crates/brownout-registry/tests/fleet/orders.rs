@@ -161,12 +161,42 @@ async fn what_is_not_valid_is_refused_without_asking_the_store() {
             ..
         }))
     ));
-    for wrong in [Target::Level, target("a:b"), target("")] {
+    for wrong in [target("a:b"), target("")] {
         let set = one.fleet.set(wrong, flag, order(60)).await;
         assert!(matches!(
             set,
             Err(FleetError::Invalid(OverrideError::InvalidTarget { .. }))
         ));
+    }
+    let degraded = OverrideValue::Status(Status::Degraded);
+    for (target, value, says) in [
+        (
+            Target::Level,
+            flag,
+            "override: level does not take the flag's state disabled, but those of its own kind: full, reduced, minimal, emergency",
+        ),
+        (
+            target("search"),
+            degraded,
+            "override: flag:search does not take the status degraded, but those of its own kind: enabled, degraded, disabled",
+        ),
+        (
+            Target::Status("search".into()),
+            flag,
+            "override: status:search does not take the flag's state disabled, but those of its own kind: healthy, \
+             unknown, degraded, unhealthy",
+        ),
+        (
+            Target::Circuit("search".into()),
+            degraded,
+            "override: circuit:search does not take the status degraded, but those of its own kind: forced-open, \
+             forced-closed, observe-only",
+        ),
+    ] {
+        let set = one.fleet.set(target.clone(), value, order(60)).await;
+        let error = OverrideError::WrongValue { target, value };
+        assert_eq!(error.to_string(), says);
+        assert_eq!(set, Err(FleetError::Invalid(error)));
     }
     let id = FleetOverrideId::from_u64(7);
     let release = one.fleet.release(target("search"), id).await;
