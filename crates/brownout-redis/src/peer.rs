@@ -13,10 +13,12 @@ pub(crate) struct Peer {
     pub(crate) user: String,
 }
 
-/// Scripts say in words of their own that their user may not do something: those of Redis 7.0, and those of later ones.
-const SCRIPTS_RIGHTS: [&str; 2] = [
+/// What is said of a missing right without the code `NOPERM`: by scripts of Redis 7.0, by those of later ones, and by the
+/// client where the server does not let it select a database.
+const RIGHTS: [&str; 3] = [
     "The user executing the script can't",
     "ACL failure in script",
+    "has no permissions to run the '",
 ];
 
 impl Peer {
@@ -36,7 +38,7 @@ impl Peer {
                     user: self.user.clone(),
                 }
             }
-            _ if SCRIPTS_RIGHTS.iter().any(|words| detail.contains(words)) => {
+            _ if RIGHTS.iter().any(|words| detail.contains(words)) => {
                 RedisStoreError::MissingRight {
                     address,
                     user: self.user.clone(),

@@ -75,6 +75,7 @@ async fn each_documented_right_is_needed_and_named_when_it_is_missing() {
         assert_eq!(server.run(&["FLUSHALL"]), "+OK");
         // A script that the server knows is run by its digest; one that it has forgotten is sent whole.
         assert_eq!(server.run(&["SCRIPT", "FLUSH"]), "+OK");
+        assert_eq!(server.run(&["ACL", "LOG", "RESET"]), "+OK");
         server.run(&["ACL", "DELUSER", "shop"]);
         let mut rules = rules.clone();
         let missing = rules.remove(missing);
@@ -89,12 +90,52 @@ async fn each_documented_right_is_needed_and_named_when_it_is_missing() {
         let said = said(refused);
         assert!(said.contains("`shop` lacks a right"), "{missing}: {said}");
         assert!(!said.contains("secret"), "{said}");
+        names(&server, &missing, &said);
     }
     assert_eq!(server.run(&["SCRIPT", "FLUSH"]), "+OK");
     allow(&server, &rules);
     everything(&builder(&url(&server)).build().unwrap())
         .await
         .unwrap();
+}
+
+/// That the error names the right, or says who does: the server's log, which does indeed.
+fn names(server: &Server, missing: &str, said: &str) {
+    let command = missing.strip_prefix('+');
+    if command.is_some_and(|command| said.contains(&format!("'{command}'"))) {
+        return;
+    }
+    assert!(
+        said.ends_with("; `ACL LOG` on the server names it"),
+        "{missing}: {said}"
+    );
+    let log = server.run(&["ACL", "LOG"]);
+    let named = match command {
+        Some(command) => format!("\r\n{command}\r\n"),
+        None => "\r\n{shop}:".to_owned(),
+    };
+    assert!(log.contains(&named), "{missing}: {log}");
+}
+
+#[tokio::test]
+async fn the_right_to_a_database_other_than_0_is_named_when_it_is_missing() {
+    let server = Server::start();
+    let mut rules = documented("shop");
+    allow(&server, &rules);
+    let url = format!("{}/2", url(&server));
+    let picture = store(&url).picture().await;
+    assert_eq!(kind(&picture), StoreErrorKind::Refused, "{picture:?}");
+    let told = said(picture);
+    assert!(told.contains("`shop` lacks a right"), "{told}");
+    assert!(told.contains("'select'"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+
+    rules.push("+select".to_owned());
+    allow(&server, &rules);
+    store(&url).picture().await.unwrap();
+    // A database that does not exist is another matter.
+    let other = store(&url.replace("/2", "/99")).picture().await;
+    assert_eq!(kind(&other), StoreErrorKind::Other, "{other:?}");
 }
 
 #[tokio::test]

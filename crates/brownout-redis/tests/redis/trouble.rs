@@ -150,11 +150,29 @@ async fn what_is_no_redis_at_all_is_not_supported() {
 }
 
 #[tokio::test]
-async fn a_right_that_a_script_lacks_is_known_by_every_servers_words() {
-    for words in [
-        "ERR ACL failure in script: User shop has no permissions to run the 'del' command script: on @user_script:66.",
-        "ERR The user executing the script can't run this command or subcommand script: 1f, on @user_script:66.",
-        "NOPERM User shop has no permissions to run the 'evalsha' command",
+async fn a_right_that_is_missing_is_known_by_every_servers_words() {
+    for (named, words) in [
+        (
+            true,
+            "ERR ACL failure in script: User shop has no permissions to run the 'del' command script: on @user_script:66.",
+        ),
+        (
+            false,
+            "ERR ACL failure in script: No permissions to access a key script: on @user_script:66.",
+        ),
+        (
+            false,
+            "ERR The user executing the script can't run this command or subcommand script: 1f, on @user_script:66.",
+        ),
+        (
+            false,
+            "ERR The user executing the script can't publish to the channel mentioned in the command script: 1f, on @user_script:66.",
+        ),
+        (
+            true,
+            "NOPERM User shop has no permissions to run the 'evalsha' command",
+        ),
+        (false, "NOPERM No permissions to access a key"),
     ] {
         let fake = Fake::answering(move |command| match command[0].as_str() {
             "HELLO" => hello("7.4.0"),
@@ -164,7 +182,29 @@ async fn a_right_that_a_script_lacks_is_known_by_every_servers_words() {
         .await;
         let picture = store(&fake.url()).picture().await;
         assert_eq!(kind(&picture), StoreErrorKind::Refused, "{picture:?}");
-        assert!(said(picture).contains(&words[4..40]));
+        let said = said(picture);
+        assert!(said.contains(&words[4..30]), "{said}");
+        // Where the server leaves open which right it is.
+        assert_eq!(said.contains("`ACL LOG`"), !named, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_right_to_a_database_is_named_in_every_servers_words() {
+    for words in [
+        "this user has no permissions to run the 'select' command",
+        "User shop has no permissions to run the 'select' command",
+    ] {
+        let fake = Fake::answering(move |command| match command[0].as_str() {
+            "SELECT" => format!("-NOPERM {words}\r\n"),
+            _ => hello("7.4.0"),
+        })
+        .await;
+        let picture = store(&format!("{}/2", fake.url())).picture().await;
+        assert_eq!(kind(&picture), StoreErrorKind::Refused, "{picture:?}");
+        let said = said(picture);
+        assert!(said.contains("`default` lacks a right"), "{said}");
+        assert!(said.contains("'select'"), "{said}");
     }
 }
 
