@@ -61,7 +61,7 @@ impl Connection {
     ) -> Result<Self, RedisStoreError> {
         let mut asks_sentinel = settings.primary.as_deref().is_some();
         for _hop in 0..HOPS {
-            let peer = Arc::new(peer(&client));
+            let peer = Arc::new(Peer::of(client.get_connection_info()));
             let within = settings.timeout / places;
             let step = Self::step(settings, &client, &peer, asks_sentinel, pushes.clone());
             let step = timeout(within, step)
@@ -73,7 +73,7 @@ impl Connection {
             };
             asks_sentinel = false;
         }
-        let peer = peer(&client);
+        let peer = Peer::of(client.get_connection_info());
         Err(peer.is_unsupported("it sends us on and on; ask those who run the cluster"))
     }
 
@@ -93,7 +93,7 @@ impl Connection {
         let mut inner = client
             .get_multiplexed_async_connection_with_config(&config)
             .await
-            .map_err(|error| peer.says(&error))?;
+            .map_err(|error| peer.says_on_connecting(&error))?;
         let asked = Instant::now();
         let hello = ask(&mut inner, peer, &redis::cmd("HELLO")).await?;
         let server = Server::of(&hello, asked);
@@ -226,15 +226,6 @@ pub(crate) async fn ask(
     answer
         .and_then(Value::extract_error)
         .map_err(|error| peer.says(&error))
-}
-
-fn peer(client: &Client) -> Peer {
-    let info = client.get_connection_info();
-    let user = info.redis_settings().username().unwrap_or("default");
-    Peer {
-        address: info.addr().to_string(),
-        user: user.to_owned(),
-    }
 }
 
 impl fmt::Debug for Connection {

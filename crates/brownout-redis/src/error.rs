@@ -17,7 +17,7 @@ use crate::keys::NAMESPACE_RULE;
 pub enum RedisStoreError {
     /// The URL cannot be used. It is not repeated here, because a password may be in it.
     InvalidUrl {
-        /// What is wrong with it.
+        /// What is wrong with it, and what to do.
         fault: String,
     },
     /// No namespace was named.
@@ -40,6 +40,8 @@ pub enum RedisStoreError {
         address: String,
         /// What the system said.
         detail: String,
+        /// What may help.
+        hint: &'static str,
     },
     /// The server did not answer in time.
     TimedOut {
@@ -49,6 +51,8 @@ pub enum RedisStoreError {
         doing: &'static str,
         /// How long that may take.
         within: Duration,
+        /// What may be the reason.
+        hint: &'static str,
     },
     /// The server knows no such user, or not by this password.
     WrongPassword {
@@ -165,28 +169,25 @@ impl RedisStoreError {
 impl fmt::Display for RedisStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidUrl { fault } => write!(
-                f,
-                "redis URL: {fault}; it is written redis://user:password@host:port/database"
-            ),
+            Self::InvalidUrl { fault } => write!(f, "redis URL: {fault}"),
             Self::NoNamespace => write!(f, "redis: no namespace; name one of {NAMESPACE_RULE}"),
             Self::InvalidNamespace { given } => {
                 write!(f, "redis namespace {given:?}: it takes {NAMESPACE_RULE}")
             }
             Self::Invalid { field, allowed } => write!(f, "redis: {field} takes {allowed}"),
-            Self::Unreachable { address, detail } => {
-                write!(
-                    f,
-                    "redis {address} cannot be reached: {detail}; check the address, and that the server runs"
-                )
-            }
+            Self::Unreachable {
+                address,
+                detail,
+                hint,
+            } => write!(f, "redis {address} cannot be reached: {detail}; {hint}"),
             Self::TimedOut {
                 address,
                 doing,
                 within,
+                hint,
             } => write!(
                 f,
-                "redis {address}: no answer to `{doing}` within {within:?}; the server hangs, or the network between"
+                "redis {address}: no answer to `{doing}` within {within:?}; {hint}"
             ),
             Self::WrongPassword { address, user } => write!(
                 f,

@@ -27,14 +27,11 @@ pub(crate) struct Settings {
 impl Settings {
     /// The server as it was named, for errors that come before it was found.
     pub(crate) fn peer(&self) -> Peer {
-        let user = self.server.redis_settings().username().unwrap_or("default");
-        Peer {
-            address: match &self.primary {
-                Some(name) => format!("primary `{name}`"),
-                None => self.server.addr().to_string(),
-            },
-            user: user.to_owned(),
+        let mut peer = Peer::of(&self.server);
+        if let Some(name) = &self.primary {
+            peer.address = format!("primary `{name}`");
         }
+        peer
     }
 
     /// The server at another place, spoken to as ours. Without a host it is where we were sent on from.
@@ -71,8 +68,7 @@ impl Settings {
 /// What the URL says. Nothing of it is in the error, since a password may be anywhere in what does not parse.
 pub(crate) fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        let fault = "it has no scheme".to_owned();
-        return Err(RedisStoreError::InvalidUrl { fault });
+        return Err(malformed("it has no scheme"));
     };
     if matches!(scheme, "rediss" | "valkeys") && !cfg!(feature = "tls") {
         let fault = "it asks for TLS; turn on the feature `tls` of brownout-redis".to_owned();
@@ -82,8 +78,8 @@ pub(crate) fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
         scheme,
         "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" | "valkey+unix"
     ) {
-        let fault = "its scheme is none of redis, rediss, valkey, valkeys and unix".to_owned();
-        return Err(RedisStoreError::InvalidUrl { fault });
+        let fault = "its scheme is none of redis, rediss, valkey, valkeys and unix";
+        return Err(malformed(fault));
     }
     // What stands before it would be taken for a host and port, which are in every error.
     if !scheme.contains("unix")
@@ -91,9 +87,7 @@ pub(crate) fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
         && behind.contains('@')
     {
         let fault = "a `/`, `?` or `#` in its user or password is written %2F, %3F or %23";
-        return Err(RedisStoreError::InvalidUrl {
-            fault: fault.to_owned(),
-        });
+        return Err(malformed(fault));
     }
     let info = url
         .into_connection_info()
@@ -110,8 +104,13 @@ pub(crate) fn parsed(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
 /// The fault alone, without what it was found in.
 pub(crate) fn invalid(error: &redis::RedisError) -> RedisStoreError {
     let said = error.to_string();
-    let fault = said.split(" - ").next().unwrap_or_default().to_owned();
-    RedisStoreError::InvalidUrl { fault }
+    malformed(said.split(" - ").next().unwrap_or_default())
+}
+
+fn malformed(fault: &str) -> RedisStoreError {
+    RedisStoreError::InvalidUrl {
+        fault: format!("{fault}; it is written redis://user:password@host:port/database"),
+    }
 }
 
 pub(crate) fn host(address: &ConnectionAddr) -> Option<&str> {

@@ -1,15 +1,17 @@
 //! What is wrong with a server, an address or a user is said once, clearly, and without a password.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use brownout_redis::{RedisStore, RedisStoreError};
 use brownout_registry::fleet::{FleetStore, StoreErrorKind};
+use tokio::net::TcpListener;
 
 use crate::support::{
-    Fake, PATIENCE, Server, builder, bulk, flag, hello, kind, replica, said, soon, stack, store,
-    summary, until, written,
+    Cable, Fake, PATIENCE, Server, builder, bulk, flag, hello, kind, replica, said, soon, stack,
+    store, summary, until, written,
 };
 
 #[test]
@@ -63,7 +65,9 @@ fn settings_that_make_no_sense_are_refused_by_name() {
 #[test]
 fn tls_without_its_feature_is_refused_when_the_store_is_made() {
     let error = builder("rediss://localhost").build().unwrap_err();
-    assert!(error.to_string().contains("feature `tls`"), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("feature `tls`"), "{said}");
+    assert!(!said.contains("redis://"), "{said}");
 }
 
 #[tokio::test]
@@ -117,6 +121,36 @@ async fn an_address_where_nobody_listens_is_unreachable_and_named() {
         said.contains(&address) && said.contains("refused"),
         "{said}"
     );
+    assert!(
+        !said.contains("TLS"),
+        "nobody was there to speak it: {said}"
+    );
+}
+
+#[tokio::test]
+async fn what_hangs_up_on_a_greeting_may_speak_tls_only() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hanging_up = tokio::spawn(async move { drop(listener.accept().await) });
+    let picture = store(&format!("redis://127.0.0.1:{port}")).picture().await;
+    hanging_up.await.unwrap();
+    assert_eq!(kind(&picture), StoreErrorKind::Unreachable, "{picture:?}");
+    let said = said(picture);
+    assert!(said.contains("may speak TLS only"), "{said}");
+    assert!(said.contains("`rediss://`"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_has_greeted_and_hangs_up_does_not_speak_tls() {
+    let server = Server::start();
+    let cable = Cable::to(server.port()).await;
+    let shop = store(&cable.url());
+    shop.picture().await.unwrap();
+    cable.cut_after(1);
+    let picture = shop.picture().await;
+    assert_eq!(kind(&picture), StoreErrorKind::Unreachable, "{picture:?}");
+    let said = said(picture);
+    assert!(!said.contains("TLS"), "{said}");
 }
 
 #[tokio::test]
@@ -139,6 +173,11 @@ async fn what_is_no_redis_at_all_is_not_supported() {
     let web = Fake::answering(|_| "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()).await;
     let picture = store(&web.url()).picture().await;
     assert_eq!(kind(&picture), StoreErrorKind::Unsupported, "{picture:?}");
+    let told = said(picture);
+    assert!(
+        told.contains("`rediss://`"),
+        "an alert of TLS looks the same: {told}"
+    );
     let odd = Fake::answering(|command| match command[0].as_str() {
         "HELLO" => hello("7.4.0"),
         "TIME" => "*2\r\n$1\r\n5\r\n$1\r\n0\r\n".to_owned(),
