@@ -120,7 +120,8 @@
 //! With the feature `tls`, `rediss://` URLs (and `valkeys://`) are encrypted through rustls, TLS 1.2 or 1.3. The server's
 //! certificate must be valid for the host in the URL and signed by an authority that the system trusts, or by that of
 //! `RedisStoreBuilder::root_certificate`. There is no way to turn that off: a URL with `#insecure` is refused. If the
-//! program has not chosen a rustls provider, `ring` becomes its default.
+//! program has not chosen a rustls provider, `ring` becomes its default. A server that asks clients for certificates, as
+//! Redis does unless it is told `tls-auth-clients no`, cannot be used.
 //!
 //! # Servers
 //!
