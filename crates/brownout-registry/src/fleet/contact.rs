@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::error::{StoreError, StoreErrorKind};
 use super::op::StoreOp;
 use super::settings::FleetSettings;
+use super::twins::Twins;
 use crate::report::{Report, Reporter};
 
 #[derive(Debug)]
@@ -40,9 +41,7 @@ struct State {
     mourned: BTreeSet<StoreErrorKind>,
     /// Whether it ever was in touch.
     found: bool,
-    /// How many messages of another process of this name have come, and when the log was last told.
-    twins: u32,
-    twin_told: Option<Instant>,
+    twins: Twins,
     /// What the store does not do although it is there, why, and when it last did not.
     refused: BTreeMap<StoreOp, (StoreErrorKind, Instant)>,
     /// Of what damage and refusals the log has been told since the store was last lost, and when they last were there.
@@ -50,7 +49,7 @@ struct State {
 }
 
 /// What was away for so long is news when it comes again: damage and refusals that come and go are told once.
-const NEWS_AGAIN: Duration = Duration::from_mins(10);
+pub(super) const NEWS_AGAIN: Duration = Duration::from_mins(10);
 
 impl State {
     /// Whether the log has not been told of that lately: ask before it is noted down.
@@ -79,8 +78,7 @@ impl Contact {
             damage: None,
             mourned: BTreeSet::new(),
             found: false,
-            twins: 0,
-            twin_told: None,
+            twins: Twins::default(),
             refused: BTreeMap::new(),
             told: BTreeMap::new(),
         };
@@ -261,18 +259,11 @@ impl Contact {
     }
 
     /// Somebody else sends messages to a replica of this name. Logged once in a while.
-    ///
-    /// One or two may be of a process that has just made room for this one.
     pub(super) fn twin(&self) {
         let mut state = self.lock();
-        state.twins = state.twins.saturating_add(1);
-        if state.twins <= 2 || state.reporter.is_none() {
-            return;
-        }
-        let now = Instant::now();
-        let told = state.twin_told.replace(now);
+        let news = state.twins.heard(Instant::now()) && state.reporter.is_some();
         drop(state);
-        if told.is_none_or(|told| now >= told + NEWS_AGAIN) {
+        if news {
             let replica = &self.replica;
             tracing::warn!(
                 %replica,

@@ -67,7 +67,8 @@
 //!   when it is too much by the flag's own rule, and enough replicas have had failures, it degrades the flag everywhere
 //!   for the flag's time to live. What a replica's own errors make of its flag needs no store, and acts at once. A batch
 //!   that could not be sent in time is dropped: nothing is counted twice. Enough are two, or [as many](FleetSettings::quorum)
-//!   as are set; in a fleet of one it is that one, as soon as it can know that nobody else lives, after about a minute.
+//!   as are set; or all who live, as one in a fleet of one, once it is known who lives: about a minute after the store was
+//!   found, or lost its data, or a replica fell silent.
 //! - **Health.** Each replica's summary is there for all to [look at](Fleet::view), and ages out when the replica
 //!   vanishes. It is a view and no status: one that is ill puts nobody else into an emergency. Where it is
 //!   [asked for](FleetSettings::opinions), what most of the others cannot use counts as `Degraded` here.
@@ -163,6 +164,7 @@ mod store;
 mod sync;
 mod tally;
 mod tasks;
+mod twins;
 mod values;
 mod view;
 
