@@ -66,6 +66,8 @@ const SERVERS: &[Server] = &[
 const OVER_TLS: &[&str] = &[
     "tls::a_store_over_tls_trusts_the_authority_that_it_was_given",
     "tls::a_certificate_that_nobody_trusts_or_for_another_host_is_refused",
+    "tls::a_server_that_wants_a_certificate_of_ours_is_not_supported",
+    "tls::a_server_that_speaks_tls_only_is_told_from_one_that_does_not_run",
 ];
 
 /// A server that cannot be had is left out; one that is had and fails a test fails the step.
