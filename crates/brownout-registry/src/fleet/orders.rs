@@ -233,7 +233,6 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
         if offers.is_empty() {
             break;
         }
-        let offered: Vec<Target> = offers.iter().map(|(target, _)| target.clone()).collect();
         let draft = |(target, held): &(Target, Held)| {
             let draft = Draft {
                 held: held.clone(),
@@ -251,10 +250,10 @@ async fn offer<S: FleetStore>(link: &Link, store: &S) {
         // What was not taken stays until a picture says what is there in its place, or until the store is back. It goes
         // with the next part, so that it keeps no other from being offered.
         let left = link.desk.look(|mirror| mirror.offers(Instant::now()));
-        let is_left = |target: &&Target| left.iter().any(|(left, _)| left == *target);
-        let still_left = offered.iter().filter(is_left).count();
-        back += offered.len() - still_left;
-        if still_left == offered.len() {
+        let is_left = |(target, _): &&(Target, Held)| left.iter().any(|(left, _)| left == target);
+        let still_left = offers.iter().filter(is_left).count();
+        back += offers.len() - still_left;
+        if still_left == offers.len() {
             break;
         }
     }

@@ -41,7 +41,7 @@ async fn send<S: FleetStore>(link: &Link, store: &S, mut counts: Vec<Count>) {
     while !counts.is_empty() {
         let part = counts.drain(..counts.len().min(limits::COUNTS)).collect();
         let count = store.count(&link.settings.replica, quorum, part);
-        // What is wrong with one flag keeps those of the next part from nothing; a store that is silent does.
+        // What is wrong with one flag is no reason not to count those of the next part; that nobody answers is.
         if let Err(error) = link.run(StoreOp::Count, count).await {
             let silent = error.is_silence();
             trouble.get_or_insert(error);

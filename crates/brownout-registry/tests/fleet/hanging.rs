@@ -112,6 +112,7 @@ impl Changes for BusyChanges {
     async fn next(&mut self) -> Result<Message, StoreError> {
         let told = self.0.next().await;
         self.1.store(true, Ordering::SeqCst);
+        // For real: a thread is to be busy while its runtime shuts down.
         std::thread::sleep(Duration::from_millis(300));
         told
     }
@@ -170,6 +171,7 @@ fn a_runtime_that_shuts_down_while_a_store_answers_leaves_nobody_in_touch() {
         std::thread::yield_now();
     }
     drop(runtime);
+    // Whatever the thread may still do.
     std::thread::sleep(Duration::from_millis(100));
     assert!(!guard.fleet().is_in_touch(), "nobody keeps it in step");
     let store = registry.get("fleet-store").unwrap();

@@ -1,5 +1,8 @@
 //! Whether a replica is in touch with the store, and how that is told: to the health report and to the log.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,14 +39,14 @@ struct State {
     /// Why it does not, since it does not.
     trouble: Option<StoreErrorKind>,
     /// What was read of the store, and is not ours or damaged.
-    damage: Option<StoreErrorKind>,
+    damage: Option<StoreError>,
     /// Of which of these the log has been told since it was in touch.
     mourned: BTreeSet<StoreErrorKind>,
     /// Whether it ever was in touch.
     found: bool,
     twins: Twins,
     /// What the store does not do although it is there, why, and when it last did not.
-    refused: BTreeMap<StoreOp, (StoreErrorKind, Instant)>,
+    refused: BTreeMap<StoreOp, (StoreError, Instant)>,
     /// Of what damage and refusals the log has been told since the store was last lost, and when they last were there.
     told: BTreeMap<StoreErrorKind, Instant>,
 }
@@ -56,14 +59,30 @@ impl State {
     fn is_news(&mut self, kind: StoreErrorKind) -> bool {
         let now = Instant::now();
         // What has stayed was never away, however seldom anybody has looked.
-        let stays = self.damage == Some(kind) || self.is_refused(kind);
+        let damage = self.damage.as_ref().map(StoreError::kind);
+        let stays = damage == Some(kind) || self.is_refused(kind);
         let last = self.told.insert(kind, now);
         last.is_none_or(|last| !stays && now >= last + NEWS_AGAIN)
     }
 
     /// Whether the store does not do something for that reason.
     fn is_refused(&self, kind: StoreErrorKind) -> bool {
-        self.refused.values().any(|(refused, _)| *refused == kind)
+        self.refused
+            .values()
+            .any(|(refused, _)| refused.kind() == kind)
+    }
+
+    /// How the store is while it is there: what is wrong with it now, whatever else was.
+    fn report(&self) -> Report {
+        let (message, error) = match (&self.damage, self.refused.first_key_value()) {
+            (Some(damage), _) => (format!("{}; the rest is in use", damage.kind()), damage),
+            (None, Some((op, (error, _)))) => {
+                let message = format!("{}: {op} fails; the rest is in use", error.kind());
+                (message, error)
+            }
+            (None, None) => return Report::healthy(),
+        };
+        Report::degraded(message).detail(error.private_detail())
     }
 }
 
@@ -106,8 +125,7 @@ impl Contact {
         state.trouble = None;
         state.mourned.clear();
         let again = std::mem::replace(&mut state.found, true);
-        let damaged = state.damage.is_some();
-        let reporter = state.reporter.clone();
+        let (report, reporter) = (state.report(), state.reporter.clone());
         drop(state);
         let first = !self.in_touch.send_replace(true);
         let mut state = self.lock();
@@ -122,10 +140,8 @@ impl Contact {
         }
         state.since = Some(Instant::now());
         drop(state);
-        if let Some(reporter) = reporter
-            && !damaged
-        {
-            reporter.report(Report::healthy());
+        if let Some(reporter) = reporter {
+            reporter.report(report);
         }
         let replica = &self.replica;
         if again {
@@ -183,29 +199,21 @@ impl Contact {
     /// What could not be read of the store, if anything. Logged once for each reason, until that was away for long.
     pub(super) fn damaged(&self, damage: Option<&StoreError>) {
         let mut state = self.lock();
-        let kind = damage.map(StoreError::kind);
-        let news = kind.is_some_and(|kind| state.is_news(kind));
-        let before = std::mem::replace(&mut state.damage, kind);
-        let refuses = !state.refused.is_empty();
-        let reporter = state.reporter.clone();
+        let news = damage.filter(|damage| state.is_news(damage.kind()));
+        let before = std::mem::replace(&mut state.damage, damage.cloned());
+        let changed = before.as_ref() != damage;
+        let (report, reporter) = (state.report(), state.reporter.clone());
         drop(state);
         let Some(reporter) = reporter else { return };
-        match damage {
-            Some(error) => {
-                let message = format!("{}; the rest is in use", error.kind());
-                reporter.report(Report::degraded(message).detail(error.private_detail()));
-                if news {
-                    let (replica, detail) = (&self.replica, error.private_detail());
-                    tracing::warn!(
-                        %replica, reason = error.kind().as_str(), detail,
-                        "fleet store holds what cannot be read; the rest is used"
-                    );
-                }
-            }
-            None if before.is_some() && !refuses && self.is_in_touch() => {
-                reporter.report(Report::healthy());
-            }
-            None => {}
+        if changed && self.is_in_touch() {
+            reporter.report(report);
+        }
+        if let Some(error) = news {
+            let (replica, detail) = (&self.replica, error.private_detail());
+            tracing::warn!(
+                %replica, reason = error.kind().as_str(), detail,
+                "fleet store holds what cannot be read; the rest is used"
+            );
         }
     }
 
@@ -219,13 +227,12 @@ impl Contact {
         }
         let mut state = self.lock();
         let news = state.is_news(kind);
-        let before = state.refused.insert(op, (kind, Instant::now()));
-        let reporter = state.reporter.clone();
+        let before = state.refused.insert(op, (error.clone(), Instant::now()));
+        let (report, reporter) = (state.report(), state.reporter.clone());
         drop(state);
         let Some(reporter) = reporter else { return };
-        if before.is_none_or(|(before, _)| before != kind) {
-            let message = format!("{kind}: {op} fails; the rest is in use");
-            reporter.report(Report::degraded(message).detail(error.private_detail()));
+        if before.is_none_or(|(before, _)| before.kind() != kind) {
+            reporter.report(report);
         }
         if news {
             let (replica, detail) = (&self.replica, error.private_detail());
@@ -239,22 +246,17 @@ impl Contact {
     /// The store has done this.
     pub(super) fn does(&self, op: StoreOp) {
         let mut state = self.lock();
-        let last = state.refused.get(&op).map(|&(_, last)| last);
+        let last = state.refused.get(&op).map(|(_, last)| *last);
         if last.is_none_or(|last| last.elapsed() < self.mended) {
             return;
         }
         state.refused.remove(&op);
-        if !state.refused.is_empty() {
-            return;
-        }
-        let damaged = state.damage.is_some();
-        let reporter = state.reporter.clone();
+        let (report, reporter) = (state.report(), state.reporter.clone());
         drop(state);
         if let Some(reporter) = reporter
-            && !damaged
             && self.is_in_touch()
         {
-            reporter.report(Report::healthy());
+            reporter.report(report);
         }
     }
 
@@ -304,8 +306,9 @@ impl Contact {
 
     pub(super) fn trouble(&self) -> Option<StoreErrorKind> {
         let state = self.lock();
-        let refused = || state.refused.values().next().map(|(kind, _)| *kind);
-        state.trouble.or(state.damage).or_else(refused)
+        let refused = || state.refused.values().next().map(|(error, _)| error.kind());
+        let damage = state.damage.as_ref().map(StoreError::kind);
+        state.trouble.or(damage).or_else(refused)
     }
 
     /// Waits until the replica is in touch.
@@ -317,81 +320,5 @@ impl Contact {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::values::ReplicaId;
-    use super::*;
-    use crate::registry::Registry;
-    use crate::report::ReporterKind;
-    use crate::vocab::Status;
-
-    /// What happens, and what is wrong after it.
-    fn happens(event: usize, contact: &Contact, wrong: &mut [bool; 4]) {
-        let error = StoreError::new(StoreErrorKind::Full, "on purpose");
-        let [away, damaged, counts, reports] = wrong;
-        match event {
-            0 => {
-                contact.lost(&error);
-                // What it refuses is found out anew.
-                (*away, *counts, *reports) = (true, false, false);
-            }
-            1 => {
-                contact.heard();
-                *away = false;
-            }
-            2 => {
-                contact.damaged(Some(&error));
-                *damaged = true;
-            }
-            3 => {
-                contact.damaged(None);
-                *damaged = false;
-            }
-            4 => {
-                contact.refuses(StoreOp::Count, &error);
-                *counts = !*away;
-            }
-            5 => {
-                contact.does(StoreOp::Count);
-                *counts = false;
-            }
-            6 => {
-                contact.refuses(StoreOp::Report, &error);
-                *reports = !*away;
-            }
-            _ => {
-                contact.does(StoreOp::Report);
-                *reports = false;
-            }
-        }
-    }
-
-    /// In every order of five events.
-    #[tokio::test(start_paused = true)]
-    async fn the_report_is_healthy_exactly_while_nothing_is_wrong() {
-        let registry = Registry::new();
-        let store = registry.dependency("store").register().unwrap();
-        let name = ReplicaId::new("one").unwrap();
-        // What goes well once is mended.
-        let settings = FleetSettings::new(name).report(Duration::ZERO);
-        for order in 0..8_usize.pow(5) {
-            let reporter = store.reporter(ReporterKind::Code, "fleet");
-            let contact = Contact::new(&settings, reporter);
-            contact.heard();
-            let mut wrong = [false; 4];
-            for place in 0..5 {
-                happens(order / 8_usize.pow(place) % 8, &contact, &mut wrong);
-                let healthy = store.status() == Status::Healthy;
-                assert_eq!(healthy, wrong == [false; 4], "{wrong:?} in {order:o}");
-                assert_eq!(
-                    contact.trouble().is_none(),
-                    healthy,
-                    "{wrong:?} in {order:o}"
-                );
-            }
-        }
     }
 }
